@@ -1,0 +1,275 @@
+"""The only door to numba: compilation settings, generated source files, raw-address calls, pointer views."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import stat
+import sys
+import tempfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir as llvm
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+__all__ = [
+    "njit",
+    "kernel",
+    "cfunc",
+    "kernel_signature",
+    "call_address",
+    "data_address",
+    "view1d",
+    "subarray",
+    "keep",
+    "fast_add",
+    "unsigned",
+    "select",
+    "stack_array",
+    "cache_folder",
+    "load_generated",
+    "digest",
+]
+
+#: Settings of everything that sciad compiles.  ``error_model="numpy"``: a division check stops LLVM from vectorising;
+#: ``contract`` allows fused multiply-add, which never makes a NaN or Inf appear or disappear; no other fast-math flag.
+SETTINGS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
+
+
+def njit(function=None, /, *, cache: bool = True, **options):
+    """`numba.njit` with sciad's settings; disk cache on."""
+    merged = {**SETTINGS, "cache": cache, **options}
+    return numba.njit(**merged) if function is None else numba.njit(**merged)(function)
+
+
+def kernel(function):
+    """`njit` for generated functions whose array arguments never overlap: LLVM may keep what it loads, and vectorise without checks."""
+    compiled = njit(function)
+    customize = compiled._compiler._customize_flags
+
+    def with_noalias(flags):
+        flags = customize(flags)
+        flags.noalias = True
+        return flags
+
+    compiled._compiler._customize_flags = with_noalias
+    return compiled
+
+
+def cfunc(signature, *, cache: bool = True, **options):
+    """`numba.cfunc` with sciad's settings; the result carries ``.address``, an integer."""
+    settings = {key: value for key, value in SETTINGS.items() if key != "nogil"}
+    return numba.cfunc(signature, cache=cache, **{**settings, **options})
+
+
+def kernel_signature(n_floats: int, n_addresses: int):
+    """Signature ``int64 (double * n_floats, intp * n_addresses)`` of functions that are called through addresses."""
+    return types.int64(*([types.float64] * n_floats), *([types.intp] * n_addresses))
+
+
+@intrinsic
+def call_address(typingctx, address, *arguments):
+    """Call the C function at an integer address: ``call_address(address, 1.0, addr_y, ...) -> int64``.
+
+    Floats are passed as doubles and integers as pointer-sized integers; the callee returns an int64 status (0 means success).
+    """
+    arguments = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], types.BaseTuple) else arguments
+    kinds = tuple(types.float64 if isinstance(a, types.Float) else types.intp for a in arguments)
+    signature = types.int64(types.intp, types.StarArgTuple(tuple(arguments)))
+
+    def codegen(context, builder, sig, args):
+        target, packed = args
+        values = cgutils.unpack_tuple(builder, packed, len(arguments))
+        values = [context.cast(builder, v, a, k) for v, a, k in zip(values, arguments, kinds)]
+        function_type = llvm.FunctionType(llvm.IntType(64), [context.get_value_type(k) for k in kinds])
+        pointer = builder.inttoptr(target, function_type.as_pointer())
+        return builder.call(pointer, values)
+
+    return signature, codegen
+
+
+@intrinsic
+def data_address(typingctx, array, offset):
+    """Address of ``array.flat[offset]`` of a contiguous array, as an integer."""
+    if not isinstance(array, types.Array) or not isinstance(offset, types.Integer):
+        return None
+
+    def codegen(context, builder, sig, args):
+        view = context.make_array(sig.args[0])(context, builder, args[0])
+        index = context.cast(builder, args[1], sig.args[1], types.intp)
+        pointer = builder.gep(view.data, [index])
+        return builder.ptrtoint(pointer, context.get_value_type(types.intp))
+
+    return types.intp(array, offset), codegen
+
+
+def _array_over(context, builder, array_type, data, n):
+    """The LLVM value of a contiguous one-dimensional array over memory that somebody else keeps alive."""
+    array = context.make_array(array_type)(context, builder)
+    step = context.get_constant(types.intp, 8 if array_type.dtype != types.float32 else 4)
+    context.populate_array(array, data=data, shape=[n], strides=[step], itemsize=step, meminfo=None, parent=None)
+    return array._getvalue()
+
+
+@intrinsic
+def view1d(typingctx, address, n):
+    """A float64 array of length `n` over the memory at an integer address."""
+    result = types.Array(types.float64, 1, "C", aligned=True)
+
+    def codegen(context, builder, sig, args):
+        pointer = builder.inttoptr(args[0], context.get_value_type(types.float64).as_pointer())
+        return _array_over(context, builder, result, pointer, args[1])
+
+    return result(types.intp, types.intp), codegen
+
+
+@intrinsic
+def subarray(typingctx, array, offset, n):
+    """The `n` elements of a contiguous one-dimensional float64 array from `offset` on; the array must outlive it."""
+    result = types.Array(types.float64, 1, "C", aligned=True)
+
+    def codegen(context, builder, sig, args):
+        view = context.make_array(sig.args[0])(context, builder, args[0])
+        return _array_over(context, builder, result, builder.gep(view.data, [args[1]]), args[2])
+
+    return result(array, types.intp, types.intp), codegen
+
+
+@intrinsic
+def keep(typingctx, array):
+    """Does nothing, but is a use of `array`: memory whose address is in use must not be released before."""
+
+    def codegen(context, builder, sig, args):
+        return context.get_dummy_value()
+
+    return types.none(array), codegen
+
+
+@intrinsic
+def fast_add(typingctx, a, b):
+    """``a + b`` that may be reassociated: for sums whose order is ours to choose (adjoint accumulation, dot products)."""
+
+    def codegen(context, builder, sig, args):
+        return builder.fadd(args[0], args[1], flags=("reassoc", "contract", "nsz"))
+
+    return types.float64(types.float64, types.float64), codegen
+
+
+@intrinsic
+def unsigned(typingctx, i):
+    """Reinterpret an index known to be non-negative as unsigned, so that numba emits no wrap-around select."""
+
+    def codegen(context, builder, sig, args):
+        return context.cast(builder, args[0], sig.args[0], types.uint64)
+
+    return types.uint64(i), codegen
+
+
+def digest(*parts: object) -> str:
+    """A short hash of the given parts, of the versions of sciad's sources, numba and Python, and of the compile settings."""
+    h = hashlib.sha256(_environment_stamp())
+    for part in parts:
+        h.update(part if isinstance(part, bytes) else str(part).encode())
+        h.update(b"\0")
+    return h.hexdigest()[:20]
+
+
+_stamp: bytes | None = None
+
+
+def _environment_stamp() -> bytes:
+    """Hash of what every generated file depends on: sciad's own sources, interpreter, numba, NumPy, settings."""
+    global _stamp
+    if _stamp is None:
+        h = hashlib.sha256(f"{sys.version_info[:3]}{numba.__version__}{np.__version__}{sorted(SETTINGS.items(), key=str)}".encode())
+        for path in sorted(Path(__file__).parent.rglob("*.py")):
+            status = path.stat()
+            h.update(f"{path}{status.st_mtime_ns}{status.st_size}".encode())
+        _stamp = h.digest()
+    return _stamp
+
+
+_folder: Path | None = None
+
+
+def cache_folder() -> Path:
+    """Folder of generated files, for this user only: ``$SCIAD_CACHE_DIR``, else ``~/.cache/sciad``, else a temporary folder."""
+    global _folder
+    if _folder is None:
+        wanted = os.environ.get("SCIAD_CACHE_DIR") or os.path.join(
+            os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "sciad"
+        )
+        _folder = _private_folder(Path(wanted)) or Path(tempfile.mkdtemp(prefix="sciad-"))
+    return _folder
+
+
+def _private_folder(path: Path) -> Path | None:
+    """Make `path` with mode 700; None where it cannot be written or belongs to somebody else."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = path.stat()
+        if hasattr(os, "getuid") and status.st_uid != os.getuid():
+            return None
+        if stat.S_IMODE(status.st_mode) & 0o022:
+            path.chmod(0o700)
+        with tempfile.TemporaryFile(dir=path):
+            return path
+    except OSError:
+        return None
+
+
+def load_generated(source: str, stem: str, key: str) -> ModuleType:
+    """Import generated source from the cache folder; the name contains `key`, so a file is never rewritten with other text."""
+    name = f"sciad_{stem}_{key}"
+    if name in sys.modules:
+        return sys.modules[name]
+    path = cache_folder() / f"{name}.py"
+    if not path.exists():
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        with os.fdopen(handle, "w") as file:
+            file.write(source)
+        os.replace(temporary, path)  # atomic: another process sees the whole file or none
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@intrinsic
+def select(typingctx, cond, a, b):
+    """``a if cond else b`` with both evaluated: one machine instruction and no branch, so loops still vectorise."""
+    if a != b:
+        unified = typingctx.unify_types(a, b)
+        a = b = unified
+
+    def codegen(context, builder, sig, args):
+        flag = context.cast(builder, args[0], sig.args[0], types.boolean)
+        return builder.select(flag, args[1], args[2])
+
+    return a(cond, a, b), codegen
+
+
+@intrinsic
+def stack_array(typingctx, n):
+    """An uninitialised float64 array of constant length `n` on the stack of the calling function: no allocation."""
+    if not isinstance(n, types.IntegerLiteral):
+        return None
+    length = n.literal_value
+    result = types.Array(types.float64, 1, "C", aligned=True)
+
+    def codegen(context, builder, sig, args):
+        element = context.get_value_type(types.float64)
+        block = cgutils.alloca_once(builder, llvm.ArrayType(element, max(length, 1)))
+        block.align = 64
+        data = builder.bitcast(block, element.as_pointer())
+        return _array_over(context, builder, result, data, context.get_constant(types.intp, length))
+
+    return result(n), codegen

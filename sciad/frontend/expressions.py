@@ -1,0 +1,391 @@
+"""Lowering of expressions: operators, comparisons, conditions, attributes, containers; scalars here, arrays in arrays.py."""
+
+from __future__ import annotations
+
+import ast
+import types as python_types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from sciad.frontend import arrays, calls, scalars
+from sciad.frontend.context import Capture, Context
+from sciad.frontend.merge import describe
+from sciad.frontend.values import Array, Closure, Complex, Dict_, Lazy, Range, Record, Slice, Static, Tuple_
+from sciad.ir import PURE, Value
+from sciad.types import B1
+
+__all__ = ["evaluate", "settle", "stored", "truth", "binary", "index_of", "OPERATORS"]
+
+OPERATORS: dict[type, str] = {
+    ast.Add: "add",
+    ast.Sub: "subtract",
+    ast.Mult: "multiply",
+    ast.Div: "divide",
+    ast.FloorDiv: "floor_divide",
+    ast.Mod: "remainder",
+    ast.Pow: "power",
+    ast.MatMult: "matmul",
+    ast.BitAnd: "bitwise_and",
+    ast.BitOr: "bitwise_or",
+    ast.BitXor: "bitwise_xor",
+    ast.LShift: "left_shift",
+    ast.RShift: "right_shift",
+}
+COMPARISONS: dict[type, str] = {
+    ast.Lt: "less",
+    ast.LtE: "less_equal",
+    ast.Gt: "greater",
+    ast.GtE: "greater_equal",
+    ast.Eq: "equal",
+    ast.NotEq: "not_equal",
+}
+
+
+def evaluate(ctx: Context, node: ast.expr, store_next: bool = False) -> Any:
+    """Lower an expression; array arithmetic stays lazy until `settle` stores it."""
+    ctx.at(node)
+    handler = _EXPRESSIONS.get(type(node))
+    if handler is None:
+        raise ctx.error(*_REFUSED.get(type(node), (f"expression `{type(node).__name__}`", "write it with supported operations")))
+    return handler(ctx, node)
+
+
+_REFUSED = {
+    ast.Yield: ("yield", "fill an array and return it"),
+    ast.YieldFrom: ("yield", "fill an array and return it"),
+    ast.Await: ("await", "write plain code"),
+    ast.GeneratorExp: ("generator expression", "use a for loop, or a list comprehension over a range of known length"),
+    ast.SetComp: ("set comprehension", "use an array"),
+    ast.Set: ("set", "use a tuple"),
+    ast.JoinedStr: ("f-string", "strings cannot be formatted in compiled code"),
+    ast.NamedExpr: ("assignment expression `:=`", "assign on a line of its own"),
+    ast.DictComp: ("dict comprehension", "write the dict with constant keys"),
+}
+
+
+def settle(ctx: Context, value: Any) -> Any:
+    """Give a value its final form: lazy array expressions are stored into a fresh array."""
+    if isinstance(value, Lazy):
+        return arrays.store_lazy(ctx, value)
+    if isinstance(value, Tuple_):
+        return Tuple_([settle(ctx, x) for x in value.items], value.type)
+    if isinstance(value, Dict_):
+        return Dict_({k: settle(ctx, v) for k, v in value.items.items()})
+    return value
+
+
+def stored(ctx: Context, value: Any) -> Any:
+    """What a variable may hold; refuses what has no value of its own."""
+    if isinstance(value, Slice):
+        return value
+    return value
+
+
+def truth(ctx: Context, value: Any) -> Value:
+    """The boolean that a condition stands for."""
+    if isinstance(value, Value):
+        if value.type == B1:
+            return value
+        return ctx.b.pure("not_equal", [value, ctx.b.const(0, value.type)], B1)
+    if isinstance(value, Static):
+        return ctx.b.const(bool(value.object))
+    if isinstance(value, Tuple_):
+        return ctx.b.const(bool(value.items))
+    if isinstance(value, Dict_):
+        return ctx.b.const(bool(value.items))
+    if isinstance(value, (Closure, Record)):
+        return ctx.b.const(True)
+    raise ctx.error(f"truth value of {describe(value)}", "compare one element, or use np.any / np.all")
+
+
+def binary(ctx: Context, name: str, a: Any, b: Any) -> Any:
+    """A binary operator on any two lowered values."""
+    if name == "matmul":
+        return arrays.matmul(ctx, a, b)
+    if isinstance(a, Value) and isinstance(b, Value):
+        return scalars.binary(ctx, name, a, b)
+    if isinstance(a, (Array, Lazy)) or isinstance(b, (Array, Lazy)):
+        return arrays.elementwise_binary(ctx, name, a, b)
+    if isinstance(a, Complex) or isinstance(b, Complex):
+        return scalars.complex_binary(ctx, name, a, b)
+    if isinstance(a, Tuple_) and isinstance(b, Tuple_) and name == "add" and a.type is b.type:
+        return Tuple_(a.items + b.items, a.type)
+    if isinstance(a, Tuple_) and isinstance(b, Value) and name == "multiply" and b.constant is not None:
+        return Tuple_(a.items * int(b.constant), a.type)
+    if isinstance(a, Static) and isinstance(b, Static):
+        return Static({"add": lambda x, y: x + y, "remainder": lambda x, y: x % y}[name](a.object, b.object))
+    raise ctx.error(f"`{name}` of {describe(a)} and {describe(b)}", "use numbers or arrays")
+
+
+def _constant(ctx: Context, node: ast.Constant) -> Any:
+    return scalars.constant(ctx, node.value)
+
+
+def _name(ctx: Context, node: ast.Name) -> Any:
+    return ctx.lookup(node.id)
+
+
+def _binop(ctx: Context, node: ast.BinOp) -> Any:
+    left = evaluate(ctx, node.left)
+    return binary(ctx, OPERATORS[type(node.op)], left, evaluate(ctx, node.right))
+
+
+def _unary(ctx: Context, node: ast.UnaryOp) -> Any:
+    value = evaluate(ctx, node.operand)
+    if isinstance(node.op, ast.Not):
+        return ctx.b.logical_not(truth(ctx, value))
+    name = {ast.USub: "negative", ast.UAdd: "positive", ast.Invert: "invert"}[type(node.op)]
+    return calls.unary(ctx, name, value)
+
+
+def _boolop(ctx: Context, node: ast.BoolOp) -> Any:
+    conjunction = isinstance(node.op, ast.And)
+    result = truth(ctx, evaluate(ctx, node.values[0]))
+    for operand in node.values[1:]:
+        result = _short_circuit(ctx, result, operand, conjunction)
+    return result
+
+
+def _short_circuit(ctx: Context, left: Value, operand: ast.expr, conjunction: bool) -> Value:
+    """`and` / `or`: the right side is evaluated only where it matters; both sides where that is harmless."""
+    from sciad.frontend.statements import branch
+
+    b = ctx.b
+    if left.constant is not None:
+        return truth(ctx, evaluate(ctx, operand)) if left.constant == conjunction else left
+    outer = b.enter()
+    right = truth(ctx, evaluate(ctx, operand))
+    trial = b.leave(outer)
+    if all(PURE(op) for op in trial.ops):
+        b.region.ops.extend(trial.ops)
+        return b.logical_and(left, right) if conjunction else b.logical_or(left, right)
+    env = ctx.frame.env
+
+    def evaluated() -> None:
+        ctx.frame.env["$bool"] = truth(ctx, evaluate(ctx, operand))
+
+    def known() -> None:
+        ctx.frame.env["$bool"] = b.const(not conjunction)
+
+    branch(ctx, left if conjunction else b.logical_not(left), evaluated, known)
+    del env
+    return ctx.frame.env.pop("$bool")
+
+
+def _compare(ctx: Context, node: ast.Compare) -> Any:
+    left = evaluate(ctx, node.left)
+    result: Any = None
+    for op, right_node in zip(node.ops, node.comparators):
+        right = evaluate(ctx, right_node)
+        one = _comparison(ctx, op, left, right)
+        result = one if result is None else ctx.b.logical_and(truth(ctx, result), truth(ctx, one))
+        left = right
+    return result
+
+
+def _comparison(ctx: Context, op: ast.cmpop, left: Any, right: Any) -> Any:
+    if isinstance(op, (ast.Is, ast.IsNot)):
+        same = isinstance(left, Static) and isinstance(right, Static) and left.object is right.object
+        return ctx.b.const(same == isinstance(op, ast.Is))
+    if isinstance(op, (ast.In, ast.NotIn)):
+        return _membership(ctx, left, right, isinstance(op, ast.In))
+    name = COMPARISONS[type(op)]
+    if isinstance(left, Static) and isinstance(right, Static) and name in ("equal", "not_equal"):
+        return ctx.b.const((left.object == right.object) == (name == "equal"))
+    if isinstance(left, Static) or isinstance(right, Static):
+        if name in ("equal", "not_equal"):
+            return ctx.b.const(name == "not_equal")
+        raise ctx.error(f"comparison of {describe(left)} with {describe(right)}")
+    if isinstance(left, (Array, Lazy)) or isinstance(right, (Array, Lazy)):
+        return arrays.elementwise_binary(ctx, name, left, right)
+    if isinstance(left, Value) and isinstance(right, Value):
+        return scalars.binary(ctx, name, left, right)
+    raise ctx.error(f"comparison of {describe(left)} with {describe(right)}", "compare numbers")
+
+
+def _membership(ctx: Context, left: Any, right: Any, positive: bool) -> Value:
+    if isinstance(right, Dict_) and isinstance(left, Static):
+        return ctx.b.const((left.object in right.items) == positive)
+    if isinstance(right, Tuple_):
+        found = ctx.b.const(False)
+        for item in right.items:
+            found = ctx.b.logical_or(found, truth(ctx, _comparison(ctx, ast.Eq(), left, item)))
+        return found if positive else ctx.b.logical_not(found)
+    raise ctx.error(f"`in` with {describe(right)}", "use a tuple of constants, or a loop")
+
+
+def _ifexp(ctx: Context, node: ast.IfExp) -> Any:
+    from sciad.frontend.statements import branch
+
+    cond = truth(ctx, evaluate(ctx, node.test))
+
+    def side(expression: ast.expr) -> Callable[[], None]:
+        def run() -> None:
+            ctx.frame.env["$cond"] = settle(ctx, evaluate(ctx, expression))
+
+        return run
+
+    saved = ctx.frame.env.pop("$cond", None)
+    branch(ctx, cond, side(node.body), side(node.orelse))
+    value = ctx.lookup("$cond")
+    ctx.frame.env.pop("$cond")
+    if saved is not None:
+        ctx.frame.env["$cond"] = saved
+    return value
+
+
+def _tuple(ctx: Context, node: ast.Tuple | ast.List) -> Tuple_:
+    items: list = []
+    for element in node.elts:
+        if isinstance(element, ast.Starred):
+            items += calls.items_of(ctx, evaluate(ctx, element.value))
+        else:
+            items.append(settle(ctx, evaluate(ctx, element)))
+    return Tuple_(items, tuple if isinstance(node, ast.Tuple) else list)
+
+
+def _dict(ctx: Context, node: ast.Dict) -> Dict_:
+    items = {}
+    for key_node, value_node in zip(node.keys, node.values):
+        key = evaluate(ctx, key_node) if key_node is not None else None
+        plain = key.object if isinstance(key, Static) else key.constant if isinstance(key, Value) else None
+        if plain is None:
+            raise ctx.error("dict with a key that is not constant", "use constant keys, or an array")
+        items[plain] = settle(ctx, evaluate(ctx, value_node))
+    return Dict_(items)
+
+
+def _listcomp(ctx: Context, node: ast.ListComp) -> Tuple_:
+    from sciad.frontend.statements import bind
+
+    generator = node.generators[0]
+    iterator = calls.iterate(ctx, evaluate(ctx, generator.iter))
+    trips = iterator.static if iterator.static is not None else iterator.length.constant
+    if trips is None or len(node.generators) > 1 or generator.ifs:
+        raise ctx.error("list comprehension of unknown length", "fill an array in a for loop")
+    frame = ctx.frame
+    before = frame.env
+    frame.env = dict(before)
+    items = []
+    for k in range(int(trips)):
+        bind(ctx, generator.target, settle(ctx, iterator.item(ctx.b.const(k))))
+        items.append(settle(ctx, evaluate(ctx, node.elt)))
+    frame.env = before
+    return Tuple_(items, list)
+
+
+def _attribute(ctx: Context, node: ast.Attribute) -> Any:
+    base = evaluate(ctx, node.value)
+    name = node.attr
+    if isinstance(base, Tuple_) and name in base.fields:
+        return base.items[base.fields.index(name)]
+    if isinstance(base, Record):
+        if name in base.fields:
+            return base.fields[name]
+        method = getattr(base.type, name, None)
+        if isinstance(method, python_types.FunctionType):
+            return calls.Method(base, name, method)
+        if isinstance(method, property):
+            return calls.call_python(ctx, method.fget, [base], {})
+        raise ctx.error(f"`{base.type.__name__}` has no field `{name}`")
+    if isinstance(base, (Array, Lazy)):
+        return arrays.attribute(ctx, base, name)
+    if isinstance(base, Complex) and name in ("real", "imag"):
+        return base.real if name == "real" else base.imag
+    if isinstance(base, Static) and base.object is not None:
+        return _static_attribute(ctx, base, name)
+    if isinstance(base, (Dict_, Tuple_, Value, Complex)):
+        return calls.Method(base, name, None)
+    raise ctx.error(f"attribute `.{name}` of {describe(base)}")
+
+
+def _static_attribute(ctx: Context, base: Static, name: str) -> Any:
+    try:
+        found = getattr(base.object, name)
+    except AttributeError as error:
+        raise ctx.error(f"`{base.object!r}` has no attribute `{name}`") from error
+    capture = getattr(base, "capture", None)
+    if capture is None or not isinstance(base.object, python_types.ModuleType):
+        return ctx.import_capture(ctx, Capture(_nowhere, name, ()), found) if callable(found) else scalars.constant(ctx, found)
+    constant_module = base.object.__name__.split(".")[0] in ("math", "numpy", "scipy", "cmath")
+    if constant_module and isinstance(found, (int, float, complex)):
+        return scalars.constant(ctx, found)
+    return ctx.capture(Capture(capture.function, capture.name, (*capture.path, name), capture.origin))
+
+
+def _nowhere() -> None:
+    """Stands for the function of captures that are compile-time objects."""
+
+
+def _subscript(ctx: Context, node: ast.Subscript) -> Any:
+    base = evaluate(ctx, node.value)
+    return arrays.subscript(ctx, base, index_of(ctx, node.slice))
+
+
+def index_of(ctx: Context, node: ast.expr) -> list:
+    """The components of a subscript."""
+    parts = node.elts if isinstance(node, ast.Tuple) else [node]
+    return [settle(ctx, evaluate(ctx, part)) for part in parts]
+
+
+def _slice(ctx: Context, node: ast.Slice) -> Slice:
+    def bound(part: ast.expr | None) -> Value | None:
+        if part is None:
+            return None
+        value = evaluate(ctx, part)
+        if isinstance(value, Static) and value.object is None:
+            return None
+        if not isinstance(value, Value):
+            raise ctx.error(f"slice bound is {describe(value)}", "use an int")
+        return scalars.as_index(ctx, value)
+
+    return Slice(bound(node.lower), bound(node.upper), bound(node.step))
+
+
+def _call(ctx: Context, node: ast.Call) -> Any:
+    function = evaluate(ctx, node.func)
+    args: list = []
+    for argument in node.args:
+        if isinstance(argument, ast.Starred):
+            args += calls.items_of(ctx, evaluate(ctx, argument.value))
+        else:
+            args.append(evaluate(ctx, argument))
+    kwargs: dict[str, Any] = {}
+    for keyword in node.keywords:
+        value = evaluate(ctx, keyword.value)
+        if keyword.arg is not None:
+            kwargs[keyword.arg] = value
+        elif isinstance(value, Dict_):
+            kwargs.update(value.items)
+        else:
+            raise ctx.error("`**` of something that is not a dict")
+    ctx.at(node)
+    return calls.call(ctx, function, args, kwargs)
+
+
+def _lambda(ctx: Context, node: ast.Lambda) -> Closure:
+    return Closure(node, ctx.frame, "<lambda>", [evaluate(ctx, d) for d in node.args.defaults])
+
+
+_EXPRESSIONS: dict[type, Callable] = {
+    ast.Constant: _constant,
+    ast.Name: _name,
+    ast.BinOp: _binop,
+    ast.UnaryOp: _unary,
+    ast.BoolOp: _boolop,
+    ast.Compare: _compare,
+    ast.IfExp: _ifexp,
+    ast.Tuple: _tuple,
+    ast.List: _tuple,
+    ast.Dict: _dict,
+    ast.ListComp: _listcomp,
+    ast.Attribute: _attribute,
+    ast.Subscript: _subscript,
+    ast.Slice: _slice,
+    ast.Call: _call,
+    ast.Lambda: _lambda,
+}
+
+_ = (np, Range)

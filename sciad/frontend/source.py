@@ -1,0 +1,90 @@
+"""From a function object to its syntax tree, file and line."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from functools import lru_cache
+from types import CodeType, FunctionType
+from typing import NamedTuple
+
+from sciad.errors import UnsupportedSyntax
+
+__all__ = ["Source", "source_of", "python_function"]
+
+
+class Source(NamedTuple):
+    """The parsed definition of a function: a FunctionDef or Lambda node, its file, and the line offset to add to node lines."""
+
+    node: ast.FunctionDef | ast.Lambda
+    filename: str
+    offset: int
+    text: str
+
+
+def python_function(function):
+    """The plain Python function behind a numba dispatcher, a `sciad.jit` function or a wrapper; else the object itself."""
+    for attribute in ("py_func", "__sciad_function__"):
+        inner = getattr(function, attribute, None)
+        if isinstance(inner, FunctionType):
+            return inner
+    return function
+
+
+def source_of(function: FunctionType) -> Source:
+    """Syntax tree of a function; raises UnsupportedSyntax where no source can be found."""
+    return _source_of_code(function.__code__, function.__qualname__)
+
+
+@lru_cache(maxsize=1024)
+def _source_of_code(code: CodeType, name: str) -> Source:
+    try:
+        lines, first = inspect.getsourcelines(code)
+    except (OSError, TypeError) as error:
+        raise UnsupportedSyntax(
+            f"the source of `{name}` is not available",
+            "define it in a file (not in a string or a bare interpreter)",
+            filename=code.co_filename,
+            line=code.co_firstlineno,
+        ) from error
+    text = textwrap.dedent("".join(lines))
+    node = _find(_parse(text, name, code), code)
+    return Source(node, code.co_filename, first - 1, text)
+
+
+def _parse(text: str, name: str, code: CodeType) -> ast.Module:
+    try:
+        return ast.parse(text)
+    except SyntaxError:
+        pass
+    try:  # a lambda inside a call that spans lines: what getsource returns is a fragment
+        start = text.index("lambda")
+        for end in range(len(text), start, -1):
+            try:
+                return ast.parse("(" + text[start:end].strip().rstrip(",") + ")")
+            except SyntaxError:
+                continue
+    except ValueError:
+        pass
+    raise UnsupportedSyntax(
+        f"the source of `{name}` cannot be parsed on its own", "write it as a def", filename=code.co_filename, line=code.co_firstlineno
+    )
+
+
+def _find(tree: ast.Module, code: CodeType) -> ast.FunctionDef | ast.Lambda:
+    candidates = [n for n in ast.walk(tree) if isinstance(n, (ast.FunctionDef, ast.Lambda))]
+    if code.co_name != "<lambda>":
+        for node in candidates:
+            if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
+                return node
+    lambdas = [n for n in candidates if isinstance(n, ast.Lambda)]
+    if len(lambdas) == 1:
+        return lambdas[0]
+    for node in lambdas:  # several lambdas on one line: the compiled bodies tell them apart
+        compiled = compile(ast.Expression(node), code.co_filename, "eval").co_consts
+        inner = next(c for c in compiled if isinstance(c, CodeType))
+        if (inner.co_code, inner.co_names, inner.co_varnames) == (code.co_code, code.co_names, code.co_varnames) and inner.co_consts == code.co_consts:
+            return node
+    what = "async function" if any(isinstance(n, ast.AsyncFunctionDef) for n in ast.walk(tree)) else "lambda among several on one line"
+    raise UnsupportedSyntax(f"{what} `{code.co_name}`", "write it as a plain def", filename=code.co_filename, line=code.co_firstlineno)

@@ -1,0 +1,303 @@
+"""`sciad.jit`: functions of the compiled tier, one program for each combination of argument kinds, with its derivatives."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from sciad import tree
+from sciad.backend import digest, load_generated
+from sciad.codegen.emit import HEADER, Emitter
+from sciad.errors import SciadError, ShapeError, UnsupportedSyntax
+from sciad.frontend.context import unchanged
+from sciad.frontend.lower import Kind, Leaf, Lowered, kind_of, lower
+from sciad.frontend.source import python_function
+from sciad.ir import Region, walk
+from sciad.passes.forward import pushforward
+from sciad.passes.pullback import pullback
+from sciad.passes.simplify import simplify
+from sciad.passes.structure import Structure, writes
+from sciad.passes.tidy import tidy
+from sciad.types import is_float
+from sciad.verify import verified
+
+__all__ = ["jit", "Jitted", "Program"]
+
+
+def jit(fun: Callable) -> Jitted:
+    """Compile `fun` through sciad and numba; callable as before, natively differentiable, compiled anew for each kind of arguments.
+
+    `fun` is a Python function, lambda or numba function of floats, ints, arrays, and tuples, dicts and dataclasses of them.  Raises
+    `UnsupportedSyntax` at the first call where the compiled tier does not take the source.
+
+    >>> import sciad
+    >>> sciad.jit(lambda x: x * x)(3.0)
+    9.0
+    """
+    return fun if isinstance(fun, Jitted) else Jitted(fun)
+
+
+class Jitted:
+    """A function that runs compiled."""
+
+    def __init__(self, fun: Callable) -> None:
+        plain = python_function(fun)
+        if not callable(fun):
+            raise TypeError(f"sciad.jit takes a function, not {fun!r}")
+        self.__sciad_function__ = plain
+        functools.update_wrapper(self, plain, updated=())
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        args = self._positional(args, kwargs)
+        leaves, structure = tree.flatten(args)
+        from sciad import tape_call
+
+        if tape_call.traced(self, leaves):
+            return tape_call.record(self, args)
+        program = self.program(leaves, structure)
+        return program.call(leaves + program.captured(self.__sciad_function__))
+
+    def _positional(self, args: tuple, kwargs: dict[str, Any]) -> tuple:
+        if not kwargs:
+            return args
+        import inspect
+
+        bound = inspect.signature(self.__sciad_function__).bind(*args, **kwargs)
+        if bound.kwargs:
+            raise TypeError(f"`{self.__sciad_function__.__name__}`: keyword-only arguments cannot be passed to a compiled function")
+        return bound.args
+
+    def program(self, leaves: list, structure: tree.Structure) -> Program:
+        """The program for arguments of these kinds."""
+        kinds = tuple(_kind(x, self) for x in leaves)
+        function = self.__sciad_function__
+        key = (function.__code__, structure, kinds)
+        for program in _PROGRAMS.get(key, ()):
+            if program.current(function):
+                return program
+        program = Program(lower(function, structure, list(kinds)))
+        _PROGRAMS.setdefault(key, []).append(program)
+        return program
+
+
+#: Programs by code and kinds of arguments: a closure made anew in each call of another function is lowered once.
+_PROGRAMS: dict[tuple, list[Program]] = {}
+
+
+def _kind(x: Any, owner: Jitted) -> Kind:
+    try:
+        return kind_of(getattr(x, "__sciad_value__", x))
+    except TypeError as error:
+        raise UnsupportedSyntax(
+            f"argument of `{owner.__sciad_function__.__name__}`: {error}", "pass float64, float32, int or bool arrays"
+        ) from None
+
+
+class Program:
+    """One lowered function: its primal, pullbacks and pushforwards, each compiled when first called."""
+
+    def __init__(self, lowered: Lowered) -> None:
+        self.lowered = lowered
+        self.name = lowered.function.name.strip("<>") or "lambda"
+        self.body = body = tidy(verified(lowered.function.body, "lowering"))
+        self.inputs: list[Leaf] = [*lowered.leaves, *lowered.captures]
+        self.n_args = len(lowered.leaves)
+        structure = Structure(body)
+        written = {structure.memory(buffer) for op in walk(body) for buffer in writes(op)}
+        self.written = [bool(leaf.kind.is_array and structure.memory(leaf.params[0]) in written) for leaf in self.inputs]
+        for k in range(self.n_args, len(self.inputs)):
+            if self.written[k]:
+                raise UnsupportedSyntax(
+                    f"write into the captured array `{self.inputs[k].label}`",
+                    "pass it as an argument, or work on a copy",
+                    filename=lowered.function.filename,
+                )
+        self._primal: Callable | None = None
+        self._pullbacks: dict[tuple, tuple[Callable, str]] = {}
+        self._pushforwards: dict[tuple, tuple] = {}
+
+    # -- validity --------------------------------------------------------------------------------------------------------------
+    def current(self, root: FunctionType) -> bool:
+        """Whether the function, perhaps another closure of the same code, needs no new compilation."""
+        if not unchanged(self.lowered.guards, root):
+            return False
+        for capture, structure, first in self.lowered.capture_trees:
+            leaves, found = tree.flatten(capture.read(root))
+            if found != structure:
+                return False
+            for k, x in enumerate(leaves):
+                if kind_of(getattr(x, "__sciad_value__", x)) != self.inputs[self.n_args + first + k].kind:
+                    return False
+        return True
+
+    def captured(self, root: FunctionType) -> list:
+        """The captured leaves as they are now."""
+        out: list = []
+        for capture, _, _ in self.lowered.capture_trees:
+            out += tree.flatten(capture.read(root))[0]
+        return out
+
+    # -- calling ---------------------------------------------------------------------------------------------------------------
+    def marshal(self, values: list, copy: bool) -> tuple[list, list[np.ndarray | None]]:
+        """Runtime parameters (flat arrays, then unknown lengths) and, for each leaf, the flat array that was passed."""
+        params: list = []
+        arrays: list[np.ndarray | None] = []
+        for leaf, value, written in zip(self.inputs, values, self.written):
+            if not leaf.kind.is_array:
+                arrays.append(None)
+                if leaf.kind.scalar is not None:
+                    params.append(value)
+                continue
+            array = np.asarray(value)
+            flat = np.ascontiguousarray(array).reshape(-1)
+            if written and (copy or not flat.flags.writeable):
+                flat = flat.copy() if np.may_share_memory(flat, array) else flat
+            arrays.append(flat)
+            params.append(flat)
+            shape = leaf.kind.shape or ()
+            params.extend(n for n, known in zip(array.shape, shape) if known is None)
+        self._check_overlap(arrays)
+        return params, arrays
+
+    def _check_overlap(self, arrays: list) -> None:
+        for k, a in enumerate(arrays):
+            if a is None or not self.written[k]:
+                continue
+            for other, b in enumerate(arrays):
+                if other != k and b is not None and np.may_share_memory(a, b):
+                    raise ShapeError(
+                        f"`{self.name}` writes into `{self.inputs[k].label}`, which shares memory with `{self.inputs[other].label}`; pass a copy"
+                    )
+
+    def call(self, values: list) -> Any:
+        """Run the primal on argument and captured leaves; arrays that the function writes into are written in place."""
+        params, arrays = self.marshal(values, copy=False)
+        if self._primal is None:
+            self._primal = self._compile(self.body, "primal")[0]
+        results = self._primal(*params)
+        for k, flat in enumerate(arrays):
+            if self.written[k] and not np.may_share_memory(flat, values[k]):
+                if not values[k].flags.writeable:
+                    raise ShapeError(f"`{self.name}` writes into `{self.inputs[k].label}`, which is read-only; pass a copy")
+                values[k][...] = flat.reshape(values[k].shape)
+        return self.unpack(results)
+
+    def unpack(self, results: tuple) -> Any:
+        """The user's result from the compiled function's."""
+        values = [self._output(o, results) for o in self.lowered.outputs]
+        return tree.unflatten(self.lowered.structure, values)
+
+    def _output(self, o: Any, results: tuple) -> Any:
+        if o.kind == "static":
+            return o.static
+        if o.kind == "complex":
+            return complex(results[o.position], results[o.position + 1])
+        if o.kind == "scalar":
+            value = results[o.position]
+            return bool(value) if o.dtype == "b1" else value
+        return results[o.position].reshape([n if how == "const" else results[n] for how, n in o.shape])
+
+    # -- derivatives -----------------------------------------------------------------------------------------------------------
+    def seeded(self) -> list[int]:
+        """Positions (among the IR results) of the float outputs, in order."""
+        out = []
+        for o in self.lowered.outputs:
+            if o.kind == "complex":
+                raise SciadError(f"`{self.name}` returns a complex number; return its real and imaginary parts")
+            if o.position >= 0 and is_float(self.body.results[o.position].type):
+                out.append(o.position)
+        return out
+
+    def pullback(self, wrt: Sequence[int], inout: Sequence[int]) -> tuple[Callable, str]:
+        """Compiled primal and reverse sweep for the given leaves, and its source."""
+        key = (tuple(wrt), tuple(inout))
+        if key not in self._pullbacks:
+            body = simplify(self.body)
+            params = [self.inputs[k].params[0] for k in wrt]
+            done = pullback(body, params, self.seeded(), [self.inputs[k].params[0] for k in inout])
+            self._pullbacks[key] = self._compile(done, "reverse")
+        return self._pullbacks[key]
+
+    def run_pullback(self, values: list, wrt: Sequence[int], inout: Sequence[int], seeds: list, final: list) -> tuple[tuple, list]:
+        """Results of the primal and cotangents of the leaves in `wrt`; `final` are cotangents of the contents of `inout` arrays."""
+        function, _ = self.pullback(wrt, inout)
+        params, arrays = self.marshal(values, copy=True)
+        shadows: dict[int, np.ndarray] = {}
+        for k in dict.fromkeys([*wrt, *inout]):
+            if self.inputs[k].kind.is_array:
+                array = arrays[k]
+                assert array is not None
+                given = final[list(inout).index(k)] if k in inout else None
+                shadows[k] = np.zeros_like(array) if given is None else _flat_copy(given, array, self.inputs[k].label)
+        results = function(*params, *shadows.values(), *seeds)
+        results = results if isinstance(results, tuple) else (results,)
+        scalars = iter(results[len(self.body.results) :])
+        bars = []
+        for k in wrt:
+            if self.inputs[k].kind.is_array:
+                bars.append(shadows[k].reshape(np.shape(values[k])))
+            else:
+                bars.append(next(scalars))
+        return results, bars
+
+    def run_pushforward(self, values: list, wrt: Sequence[int], tangents: list, inout: Sequence[int]) -> tuple[tuple, list, list]:
+        """Results, tangents of the float results, and (contents, tangents) of the `inout` arrays."""
+        key = tuple(wrt)
+        if key not in self._pushforwards:
+            body = simplify(self.body)
+            done, carriers = pushforward(body, [self.inputs[k].params[0] for k in wrt])
+            leaf_of = {leaf.params[0]: k for k, leaf in enumerate(self.inputs) if leaf.params}
+            self._pushforwards[key] = (*self._compile(done, "forward"), [leaf_of[p] for p in carriers])
+        function, _, carriers = self._pushforwards[key]
+        params, arrays = self.marshal(values, copy=True)
+        given = dict(zip(wrt, tangents))
+        dots: dict[int, Any] = {}
+        for k in carriers:
+            if not self.inputs[k].kind.is_array:
+                dots[k] = given[k]
+            else:
+                array = arrays[k]
+                assert array is not None
+                dots[k] = np.zeros_like(array) if given.get(k) is None else _flat_copy(given[k], array, self.inputs[k].label)
+        results = function(*params, *dots.values())
+        results = results if isinstance(results, tuple) else (results,)
+        n = len(self.body.results)
+        finals = []
+        for k in inout:
+            shape = np.shape(values[k])
+            array = arrays[k]
+            assert array is not None
+            dot = dots[k].reshape(shape) if k in dots else np.zeros(shape, array.dtype)
+            finals.append((array.reshape(shape), dot))
+        return results[:n], list(results[n:]), finals
+
+    # -- compilation -----------------------------------------------------------------------------------------------------------
+    def _compile(self, body: Region, mode: str) -> tuple[Callable, str]:
+        name = f"{self.name}_{mode}" if self.name.isidentifier() else f"lambda_{mode}"
+        source = function_source(body, name, self.lowered.function.filename)
+        module = load_generated(source, name, digest(source))
+        return getattr(module, name), source
+
+
+def function_source(body: Region, name: str, filename: str) -> str:
+    """The generated module for one region."""
+    emitter = Emitter()
+    emitter.taken.add(name)
+    emitter.count_uses(body)
+    params = [emitter.name(p) for p in body.params]
+    emitter.region(body)
+    emitter.finish(body.results)
+    vmath = "from sciad import vmath\n" if "vmath" in emitter.modules else ""
+    head = f'"""Generated by sciad from {filename}."""\n\n{HEADER}{vmath}\n\n@njit\ndef {name}({", ".join(params)}):\n'
+    return head + "\n".join(emitter.lines) + "\n"
+
+
+def _flat_copy(value: Any, like: np.ndarray, label: str) -> np.ndarray:
+    array = np.asarray(value, like.dtype)
+    if array.size != like.size:
+        raise ShapeError(f"(co)tangent of `{label}` has {array.size} elements, the argument has {like.size}; give it the argument's shape")
+    return array.reshape(-1).copy()

@@ -1,0 +1,57 @@
+"""The right-hand side of an ODE as compiled C functions: what solvers and adjoints receive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from sciad.errors import MissingRule
+
+__all__ = ["Rhs"]
+
+
+def _missing(name: str) -> Callable[[], int]:
+    def build() -> int:
+        raise MissingRule(f"this right-hand side offers no `{name}`; pass {name}=<callable returning the address> to Rhs")
+
+    return build
+
+
+@dataclass(frozen=True, eq=False)
+class Rhs:
+    """y' = f(t, y, p) with n states and n_p parameters, given by addresses of C functions on float64 memory.
+
+    Every function returns int64: 0, or not 0 to abort the solve.  Pointers are passed as intp.
+
+    - ``f``: ``f(t, y, p, dy)``;
+    - ``aug()``: ``aug(t, y, p, dy, tape)``, f that also writes ``tape_size`` entries for its reverse;
+    - ``rev()``: ``rev(t, y, p, tape, dy_bar, y_bar, p_bar, t_bar)``, which adds J^T dy_bar, f_p^T dy_bar and f_t . dy_bar;
+    - ``jvp()``: ``jvp(t, t_dot, y, y_dot, p, p_dot, dy, dy_dot)``;
+    - ``jac()``: ``jac(t, y, p, J)``, row-major n x n.
+
+    The last four are callables that return an address; they are called at most once, when first needed.  ``tape_entries``
+    is called after ``aug``.  ``owner`` is anything that must stay alive as long as the addresses are in use.
+    Raises MissingRule where a function is needed that was not given.
+    """
+
+    f: int
+    n: int
+    n_p: int
+    aug: Callable[[], int] = _missing("aug")
+    rev: Callable[[], int] = _missing("rev")
+    jvp: Callable[[], int] = _missing("jvp")
+    jac: Callable[[], int] = _missing("jac")
+    tape_entries: Callable[[], int] = lambda: 0
+    owner: Any = None
+
+    def __post_init__(self) -> None:
+        for name in ("aug", "rev", "jvp", "jac", "tape_entries"):
+            object.__setattr__(self, name, cache(getattr(self, name)))
+
+    @property
+    def tape_size(self) -> int:
+        """Entries of float64 that ``aug`` writes and ``rev`` reads."""
+        self.aug()
+        return self.tape_entries()
