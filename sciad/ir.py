@@ -87,7 +87,7 @@ PURE_STRUCTURE = {"const", "select", "cast"}
 EFFECTS = {"load", "store", "alloc", "check", "gemm", "call", "if", "for", "while"}
 
 
-def PURE(op: Op) -> bool:  # noqa: N802  (reads as a property of an operation)
+def PURE(op: Op) -> bool:
     """Whether an operation has no effects, reads no memory and has no regions."""
     return op.name not in EFFECTS and not op.name.startswith("tape")
 

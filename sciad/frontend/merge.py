@@ -116,7 +116,7 @@ def weaken(a: Any, b: Any) -> Any:
     return a
 
 
-class append_to:  # noqa: N801  (a context manager)
+class append_to:
     """Let a builder append to the end of an existing region."""
 
     def __init__(self, b: Builder, region: Region) -> None:

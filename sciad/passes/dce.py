@@ -75,9 +75,7 @@ class _Live:
         if op in self.ops:
             return
         self.ops.add(op)
-        if op.name == "if":
-            self._value(op.args[0])
-        elif op.name == "for":
+        if op.name == "if" or op.name == "for":
             self._value(op.args[0])
         elif op.name == "while":
             self._value(op.args[0])

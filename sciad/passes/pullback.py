@@ -9,8 +9,8 @@ from sciad.ir import Builder, Region, Value
 from sciad.passes.activity import Activity
 from sciad.passes.reverse import Reverse
 from sciad.passes.save import NotStatic, Saver
-from sciad.passes.tidy import tidy
 from sciad.passes.structure import Structure
+from sciad.passes.tidy import tidy
 from sciad.passes.twins import add_twins
 from sciad.types import is_buffer
 from sciad.verify import verified

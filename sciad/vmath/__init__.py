@@ -69,15 +69,18 @@ def wide_vectors(typingctx):
     return types.none(), codegen
 
 from . import logarithm
+
 for _n in ("exp","exp2","expm1","tanh","sinh","cosh","sigmoid"):
     globals()[_n] = Elementary(_n, getattr(exponential,_n))
 for _n in ("log","log2","log10","log1p","softplus"):
     globals()[_n] = Elementary(_n, getattr(logarithm,_n))
 
 from . import trigonometric
+
 for _n in ("sin","cos","tan"):
     globals()[_n] = Elementary(_n, getattr(trigonometric,_n))
 
 from . import error_function
+
 for _n in ("erf","erfc","gelu"):
     globals()[_n] = Elementary(_n, getattr(error_function,_n))

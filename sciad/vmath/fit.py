@@ -7,7 +7,8 @@ Nothing here is used when sciad runs.
 from __future__ import annotations
 
 import math
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import mpmath as mp
 

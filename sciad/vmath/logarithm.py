@@ -10,7 +10,7 @@ import math
 
 from . import tables as t
 from .emit import Float, Int, fma, polynomial, where
-from .exponential import BIAS, clamp, exp_of
+from .exponential import BIAS, exp_of
 
 _SQRT_HALF = 0x3FE6A09E667F3BCD  # the bits of sqrt(1/2)
 _ONE = 0x3FF0000000000000
