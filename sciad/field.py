@@ -6,18 +6,16 @@ function they are views at constant offsets.  Shapes are constants, so temporari
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from sciad import tree
-from sciad.backend import digest, load_generated
-from sciad.codegen.emit import HEADER, Emitter
 from sciad.errors import ShapeError, UnsupportedSyntax
-from sciad.fold import fold
+from sciad.field_forms import Forms
 from sciad.frontend.calls import call_python
 from sciad.frontend.context import ROOT, Capture, Context, Frame, unchanged
 from sciad.frontend.elementwise import as_lazy, contiguous_strides, nest, size_of
@@ -27,11 +25,7 @@ from sciad.frontend.scalars import constant
 from sciad.frontend.source import python_function
 from sciad.frontend.values import Array, Lazy, Static, Tuple_
 from sciad.frontend.views import as_array, assign
-from sciad.ir import Builder, Region, Value, substitute, walk
-from sciad.passes.dce import dce
-from sciad.passes.forward import pushforward
-from sciad.passes.pullback import pullback, split_pullback
-from sciad.passes.simplify import simplify
+from sciad.ir import Value, walk
 from sciad.passes.structure import Structure, writes
 from sciad.passes.tidy import tidy
 from sciad.types import F8, I8
@@ -111,20 +105,31 @@ class _Parameters:
         return value
 
 
-class Field:
+class Field(Forms):
     """The compiled forms of ``fun(t, y, *args)`` (or ``fun(dy, t, y, *args)`` where `inplace`) for one shape of y and kind of args.
 
-    Raises UnsupportedSyntax where the compiled tier does not take `fun`, ShapeError where the result does not have y's shape.
+    Without `time`, of ``fun(y, *args)``: the compiled forms take a time all the same.  `out_shape` is the shape of the result, y's unless
+    given.  Raises UnsupportedSyntax where the compiled tier does not take `fun`, ShapeError where the result has another shape.
     """
 
-    def __init__(self, fun: Callable, y_shape: tuple[int, ...], args: tuple, *, inplace: bool = False) -> None:
+    def __init__(
+        self, fun: Callable, y_shape: tuple[int, ...], args: tuple, *, inplace: bool = False, time: bool = True,
+        out_shape: tuple[int, ...] | None = None,
+    ) -> None:  # fmt: skip
         self.function = python_function(fun)
+        self.filename = self.function.__code__.co_filename
         self.name = getattr(self.function, "__name__", "rhs").strip("<>") or "rhs"
-        self.y_shape, self.inplace = tuple(y_shape), inplace
-        self.n = int(np.prod(self.y_shape)) if self.y_shape else 1
+        self.y_shape, self.inplace, self.time = tuple(y_shape), inplace, time
+        self.out_shape = self.y_shape if out_shape is None else tuple(out_shape)
+        self.n, self.m = math.prod(self.y_shape), math.prod(self.out_shape)
         self._lower(args, copy=False)
         if self._writes_inputs():
             self._lower(args, copy=True)
+
+    @property
+    def kind(self) -> str:
+        """What the function is called in messages."""
+        return "right-hand side" if self.time else "function"
 
     # -- lowering --------------------------------------------------------------------------------------------------------------
     def _lower(self, args: tuple, copy: bool) -> None:
@@ -142,17 +147,17 @@ class Field:
         values = [parameters.leaf(getattr(x, "__sciad_value__", x), path) for x, path in zip(leaves, tree.leaf_paths(structure, "args"))]
         rest = from_structure(structure, values).items
         self.args_structure, self.n_arg_slots = structure, len(parameters.slots)
-        lengths = tuple(b.const(n, I8) for n in self.y_shape)
+        lengths = tuple(b.const(n, I8) for n in self.out_shape)
         out = Array(dy, "float64", b.const(0, I8), lengths, contiguous_strides(ctx, lengths), True)
+        given = [t, state, *rest] if self.time else [state, *rest]
         if self.inplace:
             nest(ctx, lengths, lambda where: b.store(dy, _flat(ctx, out, where), b.const(0.0)))
-            result = call_python(ctx, self.function, [out, t, state, *rest], {}, ROOT)
-        else:
-            result = call_python(ctx, self.function, [t, state, *rest], {}, ROOT)
+            given = [out, *given]
+        result = call_python(ctx, self.function, given, {}, ROOT)
         if not (self.inplace and isinstance(result, Static) and result.object is None):
             self._write_result(ctx, out, result)
         ctx.b.region.params = [t, y, p, dy]
-        self.body: Region = tidy(verified(ctx.b.region, "lowering"))
+        self.body = tidy(verified(ctx.b.region, "lowering"))
         self.t, self.y, self.p, self.dy = t, y, p, dy
         self.slots, self.n_p = parameters.slots, parameters.size
         self.captures, self.guards = parameters.captures, parameters.guards
@@ -170,21 +175,25 @@ class Field:
         return state
 
     def _write_result(self, ctx: Context, out: Array, result: Any) -> None:
-        where = f"right-hand side `{self.name}` ({ctx.filename})"
+        where = f"{self.kind} `{self.name}` ({ctx.filename})"
+        expected = f"the shape must be {self.out_shape}" + (", that of the state" if self.out_shape == self.y_shape else "")
         if isinstance(result, Tuple_):
             result = as_array(ctx, result)
-        if isinstance(result, Value) and not self.y_shape:
+        if isinstance(result, Value) and not self.out_shape:
             ctx.b.store(out.buffer, ctx.b.const(0, I8), ctx.b.cast(result, F8))
             return
         if not isinstance(result, (Array, Lazy)):
-            if isinstance(result, Value) and self.n == 1:
+            if isinstance(result, Value) and self.m == 1:
                 assign(ctx, out, [], result, whole=True)
                 return
-            raise ShapeError(f"{where} returns {describe(result)}, y has shape {self.y_shape}; return dy/dt with y's shape")
+            raise ShapeError(f"{where} returns {describe(result)}; {expected}")
         shape = tuple(n.constant for n in result.shape)
-        if shape != self.y_shape and not (size_of(ctx, result.shape).constant == self.n == 1):
+        if shape != self.out_shape and not (size_of(ctx, result.shape).constant == self.m == 1):
             text = "(" + ", ".join("?" if n is None else str(n) for n in shape) + ("," if len(shape) == 1 else "") + ")"
-            raise ShapeError(f"{where} returns shape {text}, y has shape {self.y_shape}; return dy/dt with y's shape")
+            raise ShapeError(f"{where} returns shape {text}; {expected}")
+        if not self.out_shape:
+            ctx.b.store(out.buffer, ctx.b.const(0, I8), ctx.b.cast(as_lazy(ctx, result).element([ctx.b.const(0, I8)] * len(shape)), F8))
+            return
         assign(ctx, out, [], result, whole=True)
 
     def _writes_inputs(self) -> bool:
@@ -192,13 +201,13 @@ class Field:
         written = {structure.memory(buffer) for op in walk(self.body) for buffer in writes(op)}
         if structure.memory(self.p) in written:
             raise UnsupportedSyntax(
-                f"right-hand side `{self.name}` writes into its arguments", "work on a copy", filename=self.function.__code__.co_filename
+                f"{self.kind} `{self.name}` writes into its arguments", "work on a copy", filename=self.function.__code__.co_filename
             )
         return structure.memory(self.y) in written
 
     # -- parameters ------------------------------------------------------------------------------------------------------------
     def leaves(self, args: tuple, function: Callable | None = None) -> list:
-        """The leaves behind `slots` as they are now: floats and arrays of args, then what `function` closes over (traced ones as they are)."""
+        """The leaves behind `slots` as they are now, traced or not: floats and arrays of args, then what `function` closes over."""
         root = python_function(function) if function is not None else self.function
         found = [x for x in tree.flatten(args)[0] if _in_vector(x)]
         for capture, _ in self.captures:
@@ -246,104 +255,6 @@ class Field:
                     position += 1
         return True
 
-    # -- compiled forms --------------------------------------------------------------------------------------------------------
-    @cached_property
-    def f(self) -> int:
-        """Address of ``f(t, y, p, dy)``."""
-        body = simplify(self.body)
-        return self._compile("f", [("t", self.t)], [(self.y, self.n), (self.p, self.n_p), (self.dy, self.n)], body)
-
-    @cached_property
-    def _split(self):
-        body, tape = simplify(self.body), Value("*float64", None, "tape")
-        return split_pullback(body, [self.t, self.y, self.p], self.dy, tape), tape
-
-    @property
-    def tape_size(self) -> int:
-        """Entries that `aug` writes for `rev`."""
-        return self._split[0][3] if self._split[0] is not None else 0
-
-    @cached_property
-    def aug(self) -> int:
-        """Address of ``aug(t, y, p, dy, tape)``."""
-        split, tape = self._split
-        buffers = [(self.y, self.n), (self.p, self.n_p), (self.dy, self.n)]
-        body = split[0] if split is not None else simplify(self.body)
-        return self._compile("aug", [("t", self.t)], [*buffers, (tape, self.tape_size)], body)
-
-    @cached_property
-    def rev(self) -> int:
-        """Address of ``rev(t, y, p, tape, dy_bar, y_bar, p_bar, t_bar)``, which adds to y_bar, p_bar and t_bar[0]."""
-        split, tape = self._split
-        if split is not None:
-            _, region, shadows, _ = split
-        else:
-            region, shadows = self._fused()
-        region = self._finish_reverse(region, shadows)
-        t_bar = region.params[-1]
-        buffers = [(self.y, self.n), (self.p, self.n_p), (tape, self.tape_size), (region.params[-2], self.n)]
-        buffers += [(shadows[self.y], self.n), (shadows[self.p], self.n_p), (t_bar, 1)]
-        return self._compile("rev", [("t", self.t)], buffers, region)
-
-    def _fused(self) -> tuple[Region, dict[Value, Value]]:
-        """Both sweeps in one function, for right-hand sides whose tape has no constant size; dy is scratch memory."""
-        body = simplify(self.body)
-        region = pullback(body, [self.t, self.y, self.p], [], [self.dy])
-        names = [self.y, self.p, self.dy]
-        shadows = dict(zip(names, region.params[4:7]))
-        region.results = region.results[-1:]
-        b = Builder(fold)
-        outer = b.enter(region.params)
-        scratch = b.alloc("float64", self.n, zero=False)
-        prefix = b.leave(outer)
-        substitute(region, {self.dy: scratch})
-        region.ops[:0] = prefix.ops
-        return region, shadows
-
-    def _finish_reverse(self, region: Region, shadows: dict[Value, Value]) -> Region:
-        """Work on a copy of dy_bar (the sweep uses it up), and add the cotangent of t to its cell."""
-        b = Builder(fold)
-        given, t_bar = Value("*float64", None, "dy_bar"), Value("*float64", None, "t_bar")
-        outer = b.enter()
-        local = b.alloc("float64", self.n, zero=False, hint="seed")
-        k = Value(I8, None, "i")
-        inner = b.enter([k])
-        b.store(local, k, b.load(given, k, F8))
-        copying = b.leave(inner)
-        b.emit("for", [b.const(self.n, I8)], [], [copying], parallel=True)
-        prefix = b.leave(outer)
-        outer = b.enter()
-        zero = b.const(0, I8)
-        b.store(t_bar, zero, b.pure("add", [b.load(t_bar, zero, F8), region.results[-1]], F8))
-        suffix = b.leave(outer)
-        substitute(region, {shadows[self.dy]: local})
-        region.ops = [*prefix.ops, *region.ops, *suffix.ops]
-        region.params = [p for p in region.params if p is not shadows[self.dy] and p is not local] + [given, t_bar]
-        region.results = []
-        return tidy(verified(region, "reverse of a field"))
-
-    @cached_property
-    def jvp(self) -> int:
-        """Address of ``jvp(t, t_dot, y, y_dot, p, p_dot, dy, dy_dot)``."""
-        body = simplify(self.body)
-        region, carriers = pushforward(body, [self.t, self.y, self.p])
-        t_dot, y_dot, p_dot = region.params[4:7]
-        extra = dict(zip(carriers[3:], region.params[7:]))
-        dy_dot = extra.get(self.dy) or Value("*float64", None, "dy_dot")
-        region.results = []
-        dce(region)
-        buffers = [(self.y, self.n), (y_dot, self.n), (self.p, self.n_p), (p_dot, self.n_p), (self.dy, self.n), (dy_dot, self.n)]
-        zero_dot = self.dy not in extra
-        return self._compile("jvp", [("t", self.t), ("t_dot", t_dot)], buffers, region, clear=dy_dot if zero_dot else None)
-
-    def _compile(self, form: str, floats: list, buffers: list, body: Region, clear: Value | None = None) -> int:
-        stem = f"{self.name if self.name.isidentifier() else 'rhs'}_{form}"
-        source = field_source(stem, self.function.__code__.co_filename, floats, buffers, body, clear)
-        module = load_generated(source, stem, digest(source))
-        compiled = getattr(module, stem)
-        self.__dict__.setdefault("_alive", []).append(compiled)
-        return compiled.address
-
 
 def _in_vector(x: Any) -> bool:
     kind = kind_of(getattr(x, "__sciad_value__", x))
@@ -354,32 +265,3 @@ def _flat(ctx: Context, array: Array, where: list[Value]) -> Value:
     from sciad.frontend.elementwise import flat_index
 
     return flat_index(ctx, array, where)
-
-
-def field_source(stem: str, filename: str, floats: list, buffers: list, body: Region, clear: Value | None = None) -> str:
-    """The generated module of one C function: floats by value, buffers by address, status 0."""
-    emitter = Emitter(on_check="status", stack=True)
-    emitter.taken.update((stem, f"{stem}_kernel"))
-    emitter.count_uses(body)
-    names = [emitter.name(v) for _, v in floats]
-    arrays = [emitter.name(v) for v, _ in buffers]
-    if clear is not None:
-        emitter.put(f"{emitter.name(clear)}[:] = 0.0")
-    emitter.region(body)
-    for array in emitter.kept:
-        emitter.put(f"keep({array})")
-    emitter.put("return 0")
-    vmath = "from sciad import vmath\n" if "vmath" in emitter.modules else ""
-    views = [f"view1d({name}, {n})" for name, (_, n) in zip(arrays, buffers)]
-    signature = f"kernel_signature({len(floats)}, {len(buffers)})"
-    arguments = ", ".join([*names, *arrays])
-    return "\n".join(
-        [
-            f'"""Generated by sciad from {filename}."""\n',
-            f"{HEADER}{vmath}",
-            f"\n@kernel\ndef {stem}_kernel({arguments}):",
-            *emitter.lines,
-            f"\n\n@cfunc({signature})\ndef {stem}({arguments}):",
-            f"    return {stem}_kernel({', '.join([*names, *views])})\n",
-        ]
-    )

@@ -4,7 +4,7 @@ A function is a region; a region is a list of operations with parameters and res
 flat buffers with `load` and `store`.  Control flow is nested regions:
 
     results = if(cond) {then} {else}            each region gives the results
-    results = for(n, *inits) {k, *carried}      k runs over 0..n-1 (n-1..0 with attribute ``down``); the region gives the next carried values
+    results = for(n, *inits) {k, *carried}      k is 0..n-1 (n-1..0 with attribute ``down``); the region gives the next carried values
     results, trips = while(go, *inits) {*carried}   the region gives ``go`` for the next trip, then the next carried values
 
 Loops carry values instead of overwriting variables, so every value has one definition, and what must be saved for a reverse

@@ -69,7 +69,7 @@ class _Check:
             self.expect(op, op.result.type == B1 and len({a.type for a in op.args}) == 1, "comparison of operands of one type gives a bool")
         elif op.name in _LOGICAL:
             self.expect(op, all(a.type == B1 for a in op.args) and op.result.type == B1, "logic on bools")
-        elif op.results and op.result.type in (F8, F4, I8) and not op.name.startswith("tape") and op.name not in ("size", "subbuffer", "call"):
+        elif op.results and op.result.type in (F8, F4, I8) and not op.name.startswith(("tape", "size", "subbuffer", "call")):
             self.expect(op, all(a.type == op.result.type for a in op.args), "operands of the result's type")
 
     def expect(self, op: Op, condition: bool, rule: str) -> None:

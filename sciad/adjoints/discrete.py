@@ -15,8 +15,22 @@ from sciad.adjoints.sweep import REPLAY_ALL, REPLAY_IN_PLACE, REVERSE, compiled_
 from sciad.errors import ShapeError, SolveError
 from sciad.solvers.explicit import ERK
 from sciad.solvers.integrate import RawSolution, integrate
-from sciad.solvers.layout import DONE, FSAL, N_EXTRA, N_SAVED, N_STAGES, N_WANTED, STAGE_STRIDE, STATES, STEP, STORE
-from sciad.solvers.layout import TAPE_STRIDE, TAPES, F, N
+from sciad.solvers.layout import (
+    DONE,
+    FSAL,
+    N_EXTRA,
+    N_SAVED,
+    N_STAGES,
+    N_WANTED,
+    STAGE_STRIDE,
+    STATES,
+    STEP,
+    STORE,
+    TAPE_STRIDE,
+    TAPES,
+    F,
+    N,
+)
 from sciad.solvers.record import Steps
 from sciad.solvers.rhs import Rhs
 from sciad.solvers.setup import find_method
@@ -154,7 +168,8 @@ class _Sweep:
             *(residuals.method.dense, self.y_bar, self.p_bar, self.work),
         )
         if code != DONE:
-            raise SolveError(f"the right-hand side or its reverse aborted on the way back, between t = {residuals.steps.times[first]!r} and {residuals.steps.times[last]!r}")
+            ends = " and ".join(f"t = {float(residuals.steps.times[k])!r}" for k in (first, last))
+            raise SolveError(f"the right-hand side or its reverse aborted on the way back, between {ends}")
 
     def _checkpointed(self, n_steps: int) -> None:
         steps = self.residuals.steps

@@ -20,7 +20,9 @@ from sciad.solvers.tableau import Tableau
 __all__ = ["step_bar"]
 
 IMPORT = "from sciad.adjoints.layout import *\n\n"
-NAMES = ("REV", "P", "P_BAR", "T_BAR", "N", "Y_NEW", "Y_BAR", "K_BAR", "U", "ONE_K_BAR", "END_BAR", "STAGE", "TAPE", "LIVE_LAST", "LIVE_EXTRA")
+NAMES = (
+    "REV", "P", "P_BAR", "T_BAR", "N", "Y_NEW", "Y_BAR", "K_BAR", "U", "ONE_K_BAR", "END_BAR", "STAGE", "TAPE", "LIVE_LAST", "LIVE_EXTRA",
+)  # fmt: skip
 
 
 @cache

@@ -10,14 +10,55 @@ from __future__ import annotations
 from functools import cache
 
 from sciad.adjoints.layout import (
-    AT_T, CARRY, END_BAR, F_PLAIN, K_BAR, LIVE_EXTRA, LIVE_LAST, ONE_K_BAR, P_BAR, REV, ROW, SAVED_BAR, SCRATCH_K, SCRATCH_STAGE,
-    SCRATCH_TAPE, SCRATCH_Y, STEP_BAR, T_BAR, U, WANTED_BAR, Y_BAR,
+    AT_T,
+    CARRY,
+    END_BAR,
+    F_PLAIN,
+    K_BAR,
+    LIVE_EXTRA,
+    LIVE_LAST,
+    ONE_K_BAR,
+    P_BAR,
+    REV,
+    ROW,
+    SAVED_BAR,
+    SCRATCH_K,
+    SCRATCH_STAGE,
+    SCRATCH_TAPE,
+    SCRATCH_Y,
+    STEP_BAR,
+    T_BAR,
+    WANTED_BAR,
+    Y_BAR,
+    U,
 )  # fmt: skip
 from sciad.backend import call_address, data_address, fast_add
 from sciad.solvers.dense import weight, weight_slope
 from sciad.solvers.layout import (
-    ABORTED, DIRECTION, DONE, FSAL, N_EXTRA, N_SAVED, N_STAGES, PART, ROWS, STAGE, STEP, STORE, TABLE, TAPE, TAPE_SIZE, TAPES, TERMS,
-    TIMES, TOLERANCE, WANTED, WIDTH, F, K, N, P, Y, Y_NEW,
+    ABORTED,
+    DONE,
+    FSAL,
+    N_EXTRA,
+    N_SAVED,
+    N_STAGES,
+    PART,
+    ROWS,
+    STAGE,
+    STEP,
+    STORE,
+    TABLE,
+    TAPE,
+    TAPES,
+    TERMS,
+    TIMES,
+    WANTED,
+    WIDTH,
+    Y_NEW,
+    F,
+    K,
+    N,
+    P,
+    Y,
 )  # fmt: skip
 from sciad.solvers.link import link
 from sciad.solvers.memory import get, get_int, put, put_int
@@ -147,7 +188,8 @@ def first_stage_bar(slots, step, t):
         put_int(slots, CARRY, 1)
         code = 0
     else:
-        y, p, tape, p_bar, t_bar = (get_int(slots, Y), get_int(slots, P), get_int(slots, TAPE), get_int(slots, P_BAR), get_int(slots, T_BAR))
+        y, p, tape = get_int(slots, Y), get_int(slots, P), get_int(slots, TAPE)
+        p_bar, t_bar = get_int(slots, P_BAR), get_int(slots, T_BAR)
         code = call_address(get_int(slots, REV), t, y, p, tape, k_bar, y_bar, p_bar, t_bar)
     fill(n, k_bar, 0.0)
     if step == 0:

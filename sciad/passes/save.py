@@ -181,7 +181,7 @@ class Saver:
     def _bring(self, v: Value) -> Value:
         home = self.structure.home[v]
         if v.constant is not None or self._outermost(v, home):
-            return self._again_constant(v) if self.tape is not None and v.constant is not None else v
+            return v if self._outermost(v, home) else self._again_constant(v)
         if home in self.trip and v is home.params[0]:
             return self.trip[home]
         if v in self.cached or not self.again(v):

@@ -8,8 +8,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sciad.solvers.layout import BUDGET, INTERRUPTED, N, N_ACCEPT, N_EXTRA, N_STAGES, NEED_ROOM, RUNNING, STAGES, STATES
-from sciad.solvers.layout import EVERY, T, T_END, TAPE_SIZE, TAPES
+from sciad.solvers.layout import (
+    BUDGET,
+    EVERY,
+    INTERRUPTED,
+    N_ACCEPT,
+    N_EXTRA,
+    N_STAGES,
+    NEED_ROOM,
+    RUNNING,
+    STAGES,
+    STATES,
+    T_END,
+    TAPE_SIZE,
+    TAPES,
+    N,
+    T,
+)
 from sciad.solvers.loop import compiled_loop
 
 __all__ = ["Record", "Steps", "run"]

@@ -29,10 +29,13 @@ class Rhs:
     - ``aug()``: ``aug(t, y, p, dy, tape)``, f that also writes ``tape_size`` entries for its reverse;
     - ``rev()``: ``rev(t, y, p, tape, dy_bar, y_bar, p_bar, t_bar)``, which adds J^T dy_bar, f_p^T dy_bar and f_t . dy_bar;
     - ``jvp()``: ``jvp(t, t_dot, y, y_dot, p, p_dot, dy, dy_dot)``;
-    - ``jac()``: ``jac(t, y, p, J)``, row-major n x n.
+    - ``jac()``: ``jac(t, y, p, J)``, row-major n x n;
+    - ``jvp_rev()``: ``jvp_rev(t, t_dot, y, y_dot, p, dy_bar, dy_dot_bar, y_bar, y_dot_bar, p_bar, t_bar)``, the reverse of jvp for
+      p_dot = 0, which adds second-order products.
 
-    The last four are callables that return an address; they are called at most once, when first needed.  ``tape_entries``
-    is called after ``aug``.  ``owner`` is anything that must stay alive as long as the addresses are in use.
+    All but the first are callables that return an address; they are called at most once, when first needed.  ``tape_entries``
+    is called after ``aug``.  ``autonomous`` says that f does not depend on t.  ``owner`` is anything that must stay alive as
+    long as the addresses are in use.
     Raises MissingRule where a function is needed that was not given.
     """
 
@@ -43,12 +46,22 @@ class Rhs:
     rev: Callable[[], int] = _missing("rev")
     jvp: Callable[[], int] = _missing("jvp")
     jac: Callable[[], int] = _missing("jac")
+    jvp_rev: Callable[[], int] = _missing("jvp_rev")
     tape_entries: Callable[[], int] = lambda: 0
+    autonomous: bool = False
     owner: Any = None
 
     def __post_init__(self) -> None:
-        for name in ("aug", "rev", "jvp", "jac", "tape_entries"):
+        for name in ("aug", "rev", "jvp", "jac", "jvp_rev", "tape_entries"):
             object.__setattr__(self, name, cache(getattr(self, name)))
+
+    @classmethod
+    def of(cls, field: Any) -> Rhs:
+        """The right-hand side of a compiled `sciad.field.Field`."""
+        return cls(
+            field.f, field.n, field.n_p, aug=lambda: field.aug, rev=lambda: field.rev, jvp=lambda: field.jvp, jac=lambda: field.jac,
+            jvp_rev=lambda: field.jvp_rev, tape_entries=lambda: field.tape_size, autonomous=field.autonomous, owner=field,
+        )  # fmt: skip
 
     @property
     def tape_size(self) -> int:

@@ -34,7 +34,8 @@ TEXTS = {
     ),
     Status.BAD_START: "The right-hand side is not finite (NaN or Inf) at the start, t = {t!r}. Check y0, the parameters and f there.",
     Status.BAD_STATE: (
-        "The state became non-finite (NaN or Inf) in the step of fixed size {h:.3g} from t = {t!r}. Use smaller steps, or an adaptive method."
+        "The state became non-finite (NaN or Inf) in the step of fixed size {h:.3g} from t = {t!r}. "
+        "Use smaller steps, or an adaptive method."
     ),
     Status.ABORTED: "The right-hand side stopped the integration at t = {t!r} (it returned an error code, or raised).",
     Status.INTERRUPTED: "Interrupted at t = {t!r}; what was integrated so far is returned.",

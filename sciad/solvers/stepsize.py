@@ -8,8 +8,26 @@ from dataclasses import dataclass
 from sciad.backend import fast_add
 from sciad.solvers.derivative import derivative
 from sciad.solvers.layout import (
-    ALPHA, BETA_1, BETA_2, BETA_3, DIRECTION, ERROR, GROW, H, K, LOG_1, LOG_2, MAX_STEP, N, SAFETY, SHRINK, STAGE, T, T_END,
-    TOLERANCE, Y,
+    ALPHA,
+    BETA_1,
+    BETA_2,
+    BETA_3,
+    DIRECTION,
+    ERROR,
+    GROW,
+    LOG_1,
+    LOG_2,
+    MAX_STEP,
+    SAFETY,
+    SHRINK,
+    STAGE,
+    T_END,
+    TOLERANCE,
+    H,
+    K,
+    N,
+    T,
+    Y,
 )  # fmt: skip
 from sciad.solvers.memory import bits, from_bits, get, get_int, put
 
@@ -36,7 +54,7 @@ class Controller:
         return (self.p + self.i + self.d) / q, -(self.p + 2 * self.d) / q, self.d / q
 
 
-I = Controller()  # noqa: E741
+I = Controller()
 PI = Controller(p=0.4, i=0.6)  # as few steps as I on smooth problems, and none rejected where stability limits them
 PID = Controller(p=0.3, i=0.3, d=0.1)
 

@@ -1,4 +1,4 @@
-"""Dormand-Prince 5(4), first same as last: J. Comput. Appl. Math. 6 (1980) 19; quartic interpolant of Shampine, Math. Comp. 46 (1986) 135."""
+"""Dormand-Prince 5(4), first same as last: J. Comput. Appl. Math. 6 (1980) 19; interpolant: Shampine, Math. Comp. 46 (1986) 135."""
 
 from sciad.solvers.tableau import Tableau
 

@@ -1,0 +1,209 @@
+"""The compiled forms of a vector field, each a C function over flat memory: itself, derivatives forward and backward, its Jacobian."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from sciad.backend import digest, load_generated
+from sciad.codegen.emit import HEADER, Emitter
+from sciad.fold import fold
+from sciad.ir import Builder, Region, Value, substitute, walk
+from sciad.passes.dce import dce
+from sciad.passes.forward import pushforward
+from sciad.passes.jacobian import jacobian
+from sciad.passes.pullback import pullback, split_pullback
+from sciad.passes.simplify import simplify
+from sciad.passes.tidy import tidy
+from sciad.types import F8, I8
+from sciad.verify import verified
+
+__all__ = ["Forms"]
+
+
+class Forms:
+    """Addresses of the compiled forms, compiled when first asked for; every function returns 0, or not 0 where a check failed.
+
+    `body` is the lowered function with parameters t and the buffers y (n), p (n_p) and dy (m).
+    """
+
+    name: str
+    filename: str
+    body: Region
+    t: Value
+    y: Value
+    p: Value
+    dy: Value
+    n: int
+    m: int
+    n_p: int
+
+    @cached_property
+    def autonomous(self) -> bool:
+        """Whether the result does not depend on t."""
+        return not any(self.t in op.args or any(self.t in r.results for r in op.regions) for op in walk(self.body))
+
+    @cached_property
+    def f(self) -> int:
+        """Address of ``f(t, y, p, dy)``."""
+        body = simplify(self.body)
+        return self._compile("f", [self.t], [(self.y, self.n), (self.p, self.n_p), (self.dy, self.m)], body)
+
+    @cached_property
+    def _split(self):
+        body, tape = simplify(self.body), Value("*float64", None, "tape")
+        return split_pullback(body, [self.t, self.y, self.p], self.dy, tape), tape
+
+    @property
+    def tape_size(self) -> int:
+        """Entries that `aug` writes for `rev`."""
+        return self._split[0][3] if self._split[0] is not None else 0
+
+    @cached_property
+    def aug(self) -> int:
+        """Address of ``aug(t, y, p, dy, tape)``."""
+        split, tape = self._split
+        buffers = [(self.y, self.n), (self.p, self.n_p), (self.dy, self.m)]
+        body = split[0] if split is not None else simplify(self.body)
+        return self._compile("aug", [self.t], [*buffers, (tape, self.tape_size)], body)
+
+    @cached_property
+    def rev(self) -> int:
+        """Address of ``rev(t, y, p, tape, dy_bar, y_bar, p_bar, t_bar)``, which adds to y_bar, p_bar and t_bar[0]."""
+        split, tape = self._split
+        if split is not None:
+            _, region, shadows, _ = split
+        else:
+            region, shadows = self._fused()
+        region, (dy_bar,), t_bar = self._finish_reverse(region, [shadows[self.dy]])
+        buffers = [(self.y, self.n), (self.p, self.n_p), (tape, self.tape_size), (dy_bar, self.m)]
+        buffers += [(shadows[self.y], self.n), (shadows[self.p], self.n_p), (t_bar, 1)]
+        return self._compile("rev", [self.t], buffers, region)
+
+    def _fused(self) -> tuple[Region, dict[Value, Value]]:
+        """Both sweeps in one function, for right-hand sides whose tape has no constant size; dy is scratch memory."""
+        region = pullback(simplify(self.body), [self.t, self.y, self.p], [], [self.dy])
+        shadows = dict(zip([self.y, self.p, self.dy], region.params[4:7]))
+        region.results = region.results[-1:]
+        self._scratch(region, [(self.dy, self.m)])
+        return region, shadows
+
+    @staticmethod
+    def _scratch(region: Region, buffers: Sequence[tuple[Value, int]]) -> None:
+        """Let buffer parameters be local memory of the given sizes, in place."""
+        b = Builder(fold)
+        outer = b.enter()
+        local = {buffer: b.alloc("float64", size, zero=False) for buffer, size in buffers}
+        prefix = b.leave(outer)
+        substitute(region, local)
+        region.ops[:0] = prefix.ops
+        region.params = [p for p in region.params if p not in local]
+
+    def _finish_reverse(self, region: Region, seeds: Sequence[Value]) -> tuple[Region, list[Value], Value]:
+        """Let `seeds`, which the sweep uses up, be copies of new parameters, and add the cotangent of t, the result, to a cell.
+
+        Gives the region, the new parameters in place of the seeds, and the cell.
+        """
+        b = Builder(fold)
+        t_bar, given = Value("*float64", None, "t_bar"), [Value("*float64", None, seed.hint) for seed in seeds]
+        outer = b.enter()
+        for seed, parameter in zip(seeds, given):
+            local = b.alloc("float64", self.m, zero=False, hint="seed")
+            k = Value(I8, None, "i")
+            inner = b.enter([k])
+            b.store(local, k, b.load(parameter, k, F8))
+            copying = b.leave(inner)
+            b.emit("for", [b.const(self.m, I8)], [], [copying], parallel=True)
+            substitute(region, {seed: local})
+        prefix = b.leave(outer)
+        outer = b.enter()
+        zero = b.const(0, I8)
+        b.store(t_bar, zero, b.pure("add", [b.load(t_bar, zero, F8), region.results[-1]], F8))
+        suffix = b.leave(outer)
+        region.ops = [*prefix.ops, *region.ops, *suffix.ops]
+        region.params = [p for p in region.params if p not in seeds] + [*given, t_bar]
+        region.results = []
+        return tidy(verified(region, "reverse of a field")), given, t_bar
+
+    @cached_property
+    def jvp(self) -> int:
+        """Address of ``jvp(t, t_dot, y, y_dot, p, p_dot, dy, dy_dot)``."""
+        region, carriers = pushforward(simplify(self.body), [self.t, self.y, self.p])
+        t_dot, y_dot, p_dot = region.params[4:7]
+        extra = dict(zip(carriers[3:], region.params[7:]))
+        dy_dot = extra.get(self.dy) or Value("*float64", None, "dy_dot")
+        region.results = []
+        dce(region)
+        buffers = [(self.y, self.n), (y_dot, self.n), (self.p, self.n_p), (p_dot, self.n_p), (self.dy, self.m), (dy_dot, self.m)]
+        return self._compile("jvp", [self.t, t_dot], buffers, region, clear=None if self.dy in extra else dy_dot)
+
+    @cached_property
+    def jac(self) -> int:
+        """Address of ``jac(t, y, p, J)``, d f / d y, row-major (m, n)."""
+        region = jacobian(simplify(self.body), self.y, self.dy, self.n, self.m)
+        jac = region.params[-1]
+        region.params = [p for p in region.params if p is not self.dy]
+        self._scratch(region, [(self.dy, self.m)])
+        return self._compile("jac", [self.t], [(self.y, self.n), (self.p, self.n_p), (jac, self.m * self.n)], tidy(region))
+
+    @cached_property
+    def jvp_rev(self) -> int:
+        """Address of ``jvp_rev(t, t_dot, y, y_dot, p, dy_bar, dy_dot_bar, y_bar, y_dot_bar, p_bar, t_bar)``.
+
+        The reverse of ``dy, dy_dot = jvp(t, t_dot, y, y_dot, p, 0)``: adds to y_bar, y_dot_bar, p_bar and t_bar[0] what dy_bar and
+        dy_dot_bar ask for: second-order products.
+        """
+        pushed, carriers = pushforward(simplify(self.body), [self.t, self.y])
+        t_dot, y_dot = pushed.params[4:6]
+        dy_dot = pushed.params[6] if len(carriers) > 2 else Value("*float64", None, "dy_dot")
+        pushed.params = [self.t, self.y, self.p, self.dy, t_dot, y_dot, dy_dot]
+        pushed.results = []
+        region = pullback(pushed, [self.t, self.y, self.p, y_dot], [], [self.dy, dy_dot])
+        y_bar, p_bar, y_dot_bar, dy_bar, dy_dot_bar = region.params[7:12]
+        region.results = region.results[-1:]
+        self._scratch(region, [(self.dy, self.m), (dy_dot, self.m)])
+        region, (dy_bar, dy_dot_bar), t_bar = self._finish_reverse(region, [dy_bar, dy_dot_bar])
+        buffers = [(self.y, self.n), (y_dot, self.n), (self.p, self.n_p), (dy_bar, self.m), (dy_dot_bar, self.m)]
+        buffers += [(y_bar, self.n), (y_dot_bar, self.n), (p_bar, self.n_p), (t_bar, 1)]
+        return self._compile("jvp_rev", [self.t, t_dot], buffers, region)
+
+    @property
+    def _stem(self) -> str:
+        return self.name if self.name.isidentifier() else "rhs"
+
+    def _compile(self, form: str, floats: list, buffers: list, body: Region, clear: Value | None = None) -> int:
+        stem = f"{self._stem}_{form}"
+        source = field_source(stem, self.filename, floats, buffers, body, clear)
+        module = load_generated(source, stem, digest(source))
+        compiled = getattr(module, stem)
+        self.__dict__.setdefault("_alive", []).append(compiled)
+        return compiled.address
+
+
+def field_source(stem: str, filename: str, floats: list, buffers: list, body: Region, clear: Value | None = None) -> str:
+    """The generated module of one C function: floats by value, buffers by address, status 0."""
+    emitter = Emitter(on_check="status", stack=True)
+    emitter.taken.update((stem, f"{stem}_kernel"))
+    emitter.count_uses(body)
+    names = [emitter.name(v) for v in floats]
+    arrays = [emitter.name(v) for v, _ in buffers]
+    if clear is not None:
+        emitter.put(f"{emitter.name(clear)}[:] = 0.0")
+    emitter.region(body)
+    for array in emitter.kept:
+        emitter.put(f"keep({array})")
+    emitter.put("return 0")
+    vmath = "from sciad import vmath\n" if "vmath" in emitter.modules else ""
+    views = [f"view1d({name}, {n})" for name, (_, n) in zip(arrays, buffers)]
+    signature = f"kernel_signature({len(floats)}, {len(buffers)})"
+    arguments = ", ".join([*names, *arrays])
+    return "\n".join(
+        [
+            f'"""Generated by sciad from {filename}."""\n',
+            f"{HEADER}{vmath}",
+            f"\n@kernel\ndef {stem}_kernel({arguments}):",
+            *emitter.lines,
+            f"\n\n@cfunc({signature})\ndef {stem}({arguments}):",
+            f"    return {stem}_kernel({', '.join([*names, *views])})\n",
+        ]
+    )
