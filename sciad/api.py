@@ -3,169 +3,161 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 import numpy as np
 
-from sciad import tree
+from sciad import compiled, tree
 from sciad.errors import SciadError, ShapeError
 from sciad.jit import Jitted
+from sciad.tape import is_traced, trace_jvp, trace_vjp, value_of
 
-__all__ = ["vjp", "jvp"]
+__all__ = ["vjp", "jvp", "grad", "value_and_grad", "hvp", "derivative_source"]
 
 
 def vjp(fun: Callable, *primals: Any, inout: Sequence[int] = ()) -> tuple[Any, Callable]:
     """The result of ``fun(*primals)`` and a pullback from a cotangent of the result to a tuple of cotangents, one for each primal.
 
     `inout` names array arguments that the function writes into: the result is then ``(result, *finals)`` with their final contents, and the
-    pullback takes ``(result_bar, *finals_bar)``; cotangents are with respect to the contents at entry.  Non-differentiable arguments get
-    None.  The caller's arrays are never changed.
+    pullback takes ``(result_bar, *finals_bar)``; cotangents are with respect to the contents at entry.  None stands for a cotangent of
+    zeros; arguments that are not floats get None.  The caller's arrays are never changed.
     """
-    if isinstance(fun, Jitted):
-        return _vjp_compiled(fun, primals, tuple(inout))
-    raise NotImplementedError
-
-
-def _vjp_compiled(fun: Jitted, primals: tuple, inout: tuple[int, ...]) -> tuple[Any, Callable]:
-    leaves, structure = tree.flatten(primals)
-    program = fun.program(leaves, structure)
-    first = _first_leaf(structure)
-    inout_leaves = [first[k] for k in inout]
-    values = [x.copy() if isinstance(x, np.ndarray) and program.written[k] else x for k, x in enumerate(leaves)] + program.captured(fun.__sciad_function__)
-    kept = [np.array(x) if isinstance(x, np.ndarray) else x for x in values]
-    result = program.call([np.array(x) if isinstance(x, np.ndarray) and program.written[k] else x for k, x in enumerate(values[: len(leaves)])]) if not inout else None
-    out: Any = result
-    if inout:
-        scratch = [np.array(x) if isinstance(x, np.ndarray) and program.written[k] else x for k, x in enumerate(leaves)]
-        result = program.call(scratch)
-        out = (result, *[scratch[k] for k in inout_leaves])
-    wrt = [k for k in range(len(leaves)) if program.inputs[k].kind.differentiable]
-
-    def pullback(out_bar: Any) -> tuple:
-        result_bar, finals = (out_bar[0], list(out_bar[1:])) if inout else (out_bar, [])
-        if len(finals) != len(inout):
-            raise ShapeError(f"the pullback takes (result_bar, *finals_bar) with {len(inout)} finals, {len(finals)} given")
-        seeds = _seeds(program, result, result_bar)
-        _, bars = program.run_pullback(kept, wrt, inout_leaves, seeds, finals)
-        cotangents: list = [None] * len(leaves)
-        for k, bar in zip(wrt, bars):
-            cotangents[k] = bar
-        return _arrange(structure, cotangents)
-
-    return out, pullback
-
-
-def _first_leaf(structure: tree.Structure) -> list[int]:
-    """Number of the first leaf of each argument."""
-    positions, count = [], 0
-    for child in structure.children:
-        positions.append(count)
-        count += child.n_leaves
-    return positions
-
-
-def _arrange(structure: tree.Structure, cotangents: list) -> tuple:
-    return tree.unflatten(structure, cotangents)
-
-
-def _seeds(program: Any, result: Any, result_bar: Any) -> list:
-    """Cotangents of the float outputs as the compiled pullback takes them: scalars, and flat arrays that it may use up."""
-    bars = _matching_leaves(program, result_bar)
-    seeds = []
-    position = 0
-    for o in program.lowered.outputs:
-        bar = bars[position]
-        position += 1
-        if o.position < 0 or program.body.results[o.position].type not in ("f8", "f4", "*float64", "*float32"):
-            continue
-        if o.kind == "scalar":
-            seeds.append(float(bar) if bar is not None else 0.0)
-            continue
-        shape = np.shape(_leaf(result, program, position - 1))
-        dtype = o.dtype
-        array = np.zeros(shape, dtype) if bar is None else np.array(np.broadcast_to(np.asarray(bar, dtype), shape))
-        seeds.append(array.reshape(-1))
-    return seeds
-
-
-def _leaf(result: Any, program: Any, position: int) -> Any:
-    return tree.flatten(result)[0][position]
-
-
-def _matching_leaves(program: Any, bar: Any) -> list:
-    structure = program.lowered.structure
-    n = structure.n_leaves
-    if n == 0:
-        return []
-    if bar is None:
-        return [None] * n
-    if structure.kind == "leaf":
-        return [bar]
-    return _align(structure, bar)
-
-
-def _align(structure: tree.Structure, bar: Any) -> list:
-    """Leaves of a cotangent tree; None stands for zeros of a whole branch."""
-    if bar is None:
-        return [None] * structure.n_leaves
-    if structure.kind == "leaf":
-        return [bar]
-    if structure.kind == "none":
-        return []
-    if structure.kind == "dict":
-        children = [bar[k] for k in structure.keys]
-    elif structure.kind == "dataclass":
-        children = [getattr(bar, k) for k in structure.keys]
-    else:
-        children = list(bar)
-    if len(children) != len(structure.children):
-        raise ShapeError(f"cotangent with {len(children)} parts for a result with {len(structure.children)}; give it the result's structure")
-    return [leaf for child, part in zip(structure.children, children) for leaf in _align(child, part)]
+    if isinstance(fun, Jitted) and not _any_traced(primals):
+        return compiled.vjp(fun, primals, tuple(inout))
+    return trace_vjp(_with_finals(fun, tuple(inout)), primals)
 
 
 def jvp(fun: Callable, primals: Sequence, tangents: Sequence, inout: Sequence[int] = ()) -> tuple[Any, Any]:
-    """The result of ``fun(*primals)`` and its derivative in the direction `tangents` (None for zero)."""
-    if isinstance(fun, Jitted):
-        return _jvp_compiled(fun, tuple(primals), tuple(tangents), tuple(inout))
-    raise NotImplementedError
+    """The result of ``fun(*primals)`` and its derivative in the direction `tangents` (trees like `primals`; None for zero).
+
+    With `inout`, the arguments that the function writes into, both are ``(result, *finals)``.  Results that are not floats have the
+    tangent None.  ShapeError where a tangent does not fit.
+    """
+    if isinstance(fun, Jitted) and not _any_traced((primals, tangents)):
+        return compiled.jvp(fun, tuple(primals), tuple(tangents), tuple(inout))
+    return trace_jvp(_with_finals(fun, tuple(inout)), tuple(primals), tuple(tangents))
 
 
-def _jvp_compiled(fun: Jitted, primals: tuple, tangents: tuple, inout: tuple[int, ...]) -> tuple[Any, Any]:
-    leaves, structure = tree.flatten(primals)
-    program = fun.program(leaves, structure)
-    dots = _align(structure, tangents)
-    wrt = [k for k in range(len(leaves)) if program.inputs[k].kind.differentiable]
-    given = [_tangent(leaves[k], dots[k], program.inputs[k].kind) for k in wrt]
-    values = leaves + program.captured(fun.__sciad_function__)
-    first = _first_leaf(structure)
-    results, result_dots, finals = program.run_pushforward(values, wrt, given, [first[k] for k in inout])
-    out = program.unpack(results)
-    out_dot = _unpack_tangents(program, results, result_dots)
+def _any_traced(trees: Any) -> bool:
+    return any(map(is_traced, tree.leaves(trees)))
+
+
+def _with_finals(fun: Callable, inout: tuple[int, ...]) -> Callable:
+    """`fun`, returning also the arguments that it writes into."""
     if not inout:
-        return out, out_dot
-    return (out, *[f[0] for f in finals]), (out_dot, *[f[1] for f in finals])
+        return fun
+    if isinstance(fun, Jitted):
+        raise SciadError("inout= with a compiled function inside another differentiation; let the function return its new arrays")
+
+    def run(*args: Any) -> tuple:
+        result = fun(*args)
+        return (result, *[args[k] for k in inout])
+
+    return run
 
 
-def _tangent(value: Any, dot: Any, kind: Any) -> Any:
-    if kind.is_array:
-        return dot
-    return 0.0 if dot is None else float(dot)
+# -- gradients ---------------------------------------------------------------------------------------------------------------------
+def value_and_grad(fun: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
+    """A function that returns ``fun``'s value, a float, and its gradient with respect to the arguments `argnums`.
 
+    The gradient has the tree and shapes of the argument (a tuple of such where `argnums` is a sequence).  With `has_aux`, `fun` returns
+    ``(value, aux)`` and so does the first part of the result.  SciadError where the value is not a scalar float.
 
-def _unpack_tangents(program: Any, results: tuple, dots: list) -> Any:
-    """Tangents arranged as the result; None for outputs that are not floats."""
-    queue = list(dots)
-    out = []
-    for o in program.lowered.outputs:
-        if o.kind == "complex":
-            out.append(complex(queue.pop(0), queue.pop(0)))
-        elif o.position < 0 or program.body.results[o.position].type not in ("f8", "f4", "*float64", "*float32"):
-            out.append(None)
-        elif o.kind == "scalar":
-            out.append(queue.pop(0))
+    >>> value_and_grad(lambda x: np.sum(x**3))(np.array([1.0, 2.0]))
+    (9.0, array([ 3., 12.]))
+    """
+    chosen = _chosen(argnums)
+
+    @wraps(fun)
+    def run(*args: Any, **kwargs: Any) -> tuple:
+        positions = [_position(k, args, fun) for k in chosen]
+        if isinstance(fun, Jitted) and not has_aux and not _any_traced((args, kwargs)):
+            value, bars = compiled.value_and_grad(fun, fun.positional(args, kwargs), positions)
         else:
-            out.append(queue.pop(0).reshape([n if how == "const" else results[n] for how, n in o.shape]))
-    return tree.unflatten(program.lowered.structure, out)
+            value, bars = _traced_gradient(fun, args, kwargs, positions, has_aux)
+        return value, bars[0] if isinstance(argnums, int) else tuple(bars)
+
+    return run
 
 
-_ = SciadError
+def grad(fun: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable:
+    """The gradient of a scalar function with respect to the arguments `argnums`; see `value_and_grad`.
+
+    With `has_aux`, ``fun`` returns ``(value, aux)`` and the gradient function ``(gradient, aux)``.
+
+    >>> grad(lambda x: np.sum(x**3))(np.array([1.0, 2.0]))
+    array([ 3., 12.])
+    """
+    both = value_and_grad(fun, argnums, has_aux)
+
+    @wraps(fun)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        value, gradient = both(*args, **kwargs)
+        return (gradient, value[1]) if has_aux else gradient
+
+    return run
+
+
+def _chosen(argnums: int | Sequence[int]) -> list[int]:
+    chosen = [argnums] if isinstance(argnums, int) else list(argnums)
+    if not chosen or not all(isinstance(k, (int, np.integer)) and not isinstance(k, bool) for k in chosen):
+        raise SciadError(f"argnums must be an int or a sequence of ints, not {argnums!r}")
+    return chosen
+
+
+def _position(k: int, args: tuple, fun: Callable) -> int:
+    if not -len(args) <= k < len(args):
+        name = getattr(fun, "__name__", "the function")
+        raise SciadError(f"argnums contains {k}, but `{name}` was called with {len(args)} positional arguments")
+    return k % len(args)
+
+
+def _traced_gradient(fun: Callable, args: tuple, kwargs: dict, positions: list[int], has_aux: bool) -> tuple[Any, list]:
+    def inner(*chosen: Any) -> Any:
+        full = list(args)
+        for k, x in zip(positions, chosen):
+            full[k] = x
+        return fun(*full, **kwargs)
+
+    out, pullback = trace_vjp(inner, tuple(args[k] for k in positions))
+    if has_aux and not (isinstance(out, tuple) and len(out) == 2):
+        raise SciadError(f"`{getattr(fun, '__name__', 'the function')}` must return (value, aux) where has_aux=True")
+    value = out[0] if has_aux else out
+    check_scalar(value, fun)
+    seed = 1.0
+    return out, list(pullback((seed, None) if has_aux else seed))
+
+
+def check_scalar(value: Any, fun: Callable) -> None:
+    """SciadError unless a value to be differentiated is one float."""
+    plain = value_of(value)
+    if isinstance(plain, (float, np.floating)) or (isinstance(plain, np.ndarray) and plain.shape == () and plain.dtype.kind == "f"):
+        return
+    what = f"an array of shape {plain.shape}" if isinstance(plain, np.ndarray) else f"{type(plain).__name__}"
+    name = getattr(fun, "__name__", "the function")
+    raise ShapeError(f"gradient of `{name}`, which returns {what}; return one float, or use sciad.jacobian or sciad.vjp")
+
+
+# -- products of second order ------------------------------------------------------------------------------------------------------
+def hvp(fun: Callable, primals: Sequence, tangents: Sequence) -> Any:
+    """The product of the Hessian of a scalar function with a vector: the derivative of its gradient in the direction `tangents`.
+
+    Gives one tree for each primal; a single one is given as it is.  Forward over reverse.
+
+    >>> hvp(lambda x: np.sum(x**3), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
+    array([6., 0.])
+    """
+    primals, tangents = tuple(primals), tuple(tangents)
+    gradient = grad(fun, argnums=tuple(range(len(primals))))
+    _, product = jvp(gradient, primals, tangents)
+    return product[0] if len(primals) == 1 else product
+
+
+def derivative_source(fun: Callable, *args: Any, mode: str = "reverse") -> str:
+    """The Python that sciad generates for ``fun(*args)``, as text: "primal", "forward" or "reverse"."""
+    from sciad.jit import jit
+
+    if mode not in ("primal", "forward", "reverse"):
+        raise SciadError(f"mode must be 'primal', 'forward' or 'reverse', not {mode!r}")
+    return compiled.source(jit(fun), args, mode)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sciad import tree
+from sciad import tape_call, tree
 from sciad.backend import digest, load_generated
 from sciad.codegen.emit import HEADER, Emitter
 from sciad.errors import SciadError, ShapeError, UnsupportedSyntax
@@ -22,6 +22,7 @@ from sciad.passes.pullback import pullback
 from sciad.passes.simplify import simplify
 from sciad.passes.structure import Structure, writes
 from sciad.passes.tidy import tidy
+from sciad.second_order import SecondOrder
 from sciad.types import is_float
 from sciad.verify import verified
 
@@ -52,16 +53,16 @@ class Jitted:
         functools.update_wrapper(self, plain, updated=())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        args = self._positional(args, kwargs)
+        args = self.positional(args, kwargs)
         leaves, structure = tree.flatten(args)
-        from sciad import tape_call
-
-        if tape_call.traced(self, leaves):
-            return tape_call.record(self, args)
         program = self.program(leaves, structure)
-        return program.call(leaves + program.captured(self.__sciad_function__))
+        captured = program.captured(self.__sciad_function__)
+        if tape_call.traced(leaves, captured):
+            return tape_call.record(self, program, leaves, captured)
+        return program.call(leaves + captured)
 
-    def _positional(self, args: tuple, kwargs: dict[str, Any]) -> tuple:
+    def positional(self, args: tuple, kwargs: dict[str, Any]) -> tuple:
+        """All arguments by position."""
         if not kwargs:
             return args
         import inspect
@@ -97,7 +98,7 @@ def _kind(x: Any, owner: Jitted) -> Kind:
         ) from None
 
 
-class Program:
+class Program(SecondOrder):
     """One lowered function: its primal, pullbacks and pushforwards, each compiled when first called."""
 
     def __init__(self, lowered: Lowered) -> None:
@@ -211,6 +212,33 @@ class Program:
             if o.position >= 0 and is_float(self.body.results[o.position].type):
                 out.append(o.position)
         return out
+
+    def scalar_output(self) -> int:
+        """The position among the IR results of the one float that the function returns; ShapeError where it returns something else."""
+        outputs, where = self.lowered.outputs, self.lowered.function.filename
+        if len(outputs) != 1 or self.lowered.structure.kind != "leaf" or outputs[0].kind != "scalar" or not self.seeded():
+            raise ShapeError(
+                f"gradient of `{self.name}` ({where}), which does not return one float; return a float, or use sciad.jacobian or sciad.vjp"
+            )
+        return outputs[0].position
+
+    def source(self, mode: str, wrt: Sequence[int]) -> str:
+        """The generated Python of the "primal", or of the "forward" or "reverse" derivative with respect to the leaves `wrt`."""
+        if mode == "primal":
+            return function_source(self.body, f"{self.name}_primal", self.lowered.function.filename)
+        if mode == "reverse":
+            return self.pullback(wrt, ())[1]
+        body, _ = pushforward(simplify(self.body), [self.inputs[k].params[0] for k in wrt])
+        return function_source(body, f"{self.name}_forward", self.lowered.function.filename)
+
+    def float_leaves(self) -> list[int]:
+        """Positions (among the leaves of the user's result) of the float outputs, in order."""
+        self.seeded()
+        return [k for k, o in enumerate(self.lowered.outputs) if o.position >= 0 and is_float(self.body.results[o.position].type)]
+
+    def float_values(self, results: tuple) -> list:
+        """The float outputs among the compiled function's results, in their shapes."""
+        return [self._output(self.lowered.outputs[k], results) for k in self.float_leaves()]
 
     def pullback(self, wrt: Sequence[int], inout: Sequence[int]) -> tuple[Callable, str]:
         """Compiled primal and reverse sweep for the given leaves, and its source."""

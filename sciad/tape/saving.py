@@ -43,6 +43,9 @@ def value_of(x: Any) -> Any:
     return x
 
 
+Variable.__sciad_value__ = property(value_of)  # type: ignore[attr-defined]  # for those below the tape, who cannot import it
+
+
 def shape_of(x: Any) -> tuple:
     """Shape of a number, array or variable."""
     try:
