@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-__all__ = ["Meter"]
+__all__ = ["Meter", "fraction_bar"]
 
 BAR = "{desc}{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
 
@@ -41,3 +43,13 @@ class Meter:
         if self._bar is not None:
             self._bar.update(self._steps - self._shown)
             self._bar.close()
+
+
+@contextmanager
+def fraction_bar(name: str) -> Iterator[Callable[[float], None]]:
+    """A bar in percent; gives the function that is told the fraction done."""
+    from tqdm import tqdm
+
+    with tqdm(total=100, desc=name, bar_format="{desc} {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}]", file=sys.stderr) as bar:
+        yield lambda fraction: bar.update(round(100 * fraction) - bar.n)
+        bar.update(100 - bar.n)

@@ -1,0 +1,224 @@
+"""A right-hand side that stays in Python: C callbacks with the signatures of a compiled field, derivatives by the tape.
+
+An exception in the function ends the solve with a status; `reraise` then raises it where the user called.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from sciad import tree
+from sciad.errors import SciadError, ShapeError
+from sciad.field import Slot
+from sciad.frontend.lower import kind_of
+from sciad.tape import is_traced, trace_jvp, trace_vjp, value_of
+
+__all__ = ["CallbackField"]
+
+DOUBLE, POINTER, STATUS = ctypes.c_double, ctypes.c_ssize_t, ctypes.c_int64
+
+
+class CallbackField:
+    """``fun(t, y, *args)`` as C callbacks: the same attributes as `sciad.field.Field`, run by the interpreter.
+
+    Floats and arrays of `args` are differentiated; what `fun` closes over is not: a traced value among it raises.
+    """
+
+    tape_size = 0
+    autonomous = False
+
+    def __init__(self, fun: Callable, y_shape: tuple, args: tuple, *, inplace: bool, time: bool, out_shape: tuple | None) -> None:
+        self.fun, self.inplace, self.time = fun, inplace, time
+        self.y_shape, self.out_shape = y_shape, y_shape if out_shape is None else out_shape
+        self.n, self.m = int(np.prod(y_shape)), int(np.prod(self.out_shape))
+        self.name = getattr(fun, "__name__", type(fun).__name__)
+        leaves, self.structure = tree.flatten(args)
+        self.template = [value_of(x) for x in leaves]
+        self.slots: list[Slot] = []
+        self.places: list[int] = []
+        size = 0
+        for k, x in enumerate(self.template):
+            if _in_vector(x):
+                self.slots.append(Slot(size, None if np.ndim(x) == 0 and not isinstance(x, np.ndarray) else np.shape(x), _is_float(x)))
+                self.places.append(k)
+                size += self.slots[-1].size
+        self.n_p = size
+        self.error: BaseException | None = None
+        self._alive: list = []
+
+    # -- parameters ------------------------------------------------------------------------------------------------------------
+    def leaves(self, args: tuple, function: Callable | None = None) -> list:
+        """The floats and arrays of args."""
+        found = tree.flatten(args)[0]
+        return [found[k] for k in self.places]
+
+    def pack(self, leaves: list) -> np.ndarray:
+        """The parameter vector."""
+        p = np.empty(self.n_p)
+        for slot, x in zip(self.slots, leaves):
+            p[slot.start : slot.start + slot.size] = np.ravel(value_of(x))
+        return p
+
+    def unpack(self, p_bar: np.ndarray) -> list:
+        """Cotangents of the leaves from that of the parameter vector."""
+        return [self._leaf(slot, p_bar) if slot.differentiable else None for slot in self.slots]
+
+    @staticmethod
+    def _leaf(slot: Slot, p: np.ndarray) -> Any:
+        part = p[slot.start : slot.start + slot.size]
+        return float(part[0]) if slot.shape is None else part.reshape(slot.shape).copy()
+
+    def _args(self, p: np.ndarray) -> tuple:
+        leaves = list(self.template)
+        for k, slot in zip(self.places, self.slots):
+            value = self._leaf(slot, p)
+            leaves[k] = value if slot.differentiable else np.asarray(value, np.asarray(leaves[k]).dtype)[()]
+        return tree.unflatten(self.structure, leaves)
+
+    def current(self, function: Callable) -> bool:
+        """Callbacks are made anew for each solve."""
+        return False
+
+    # -- the function ----------------------------------------------------------------------------------------------------------
+    def __call__(self, t: Any, y: Any, args: tuple) -> Any:
+        lead = (t, y) if self.time else (y,)
+        if not self.inplace:
+            return self.fun(*lead, *args)
+        out = np.zeros_like(y) if self.out_shape == self.y_shape else np.zeros(self.out_shape, like=y)
+        self.fun(out, *lead, *args)
+        return out
+
+    def _checked(self, value: Any) -> np.ndarray:
+        if isinstance(value, (list, tuple)) and any(map(is_traced, value)) or is_traced(value):
+            raise SciadError(
+                f"`{self.name}` runs in Python and closes over a value that is being differentiated; pass it through args, "
+                f"or make `{self.name}` compilable (see the PerformanceWarning)"
+            )
+        out = np.asarray(value, float)
+        if out.size != self.m or (out.shape != self.out_shape and self.m > 1):
+            raise ShapeError(f"`{self.name}` returns shape {out.shape}; the shape must be {self.out_shape}")
+        return out
+
+    def _guard(self, body: Callable, *kinds: Any) -> int:
+        def run(*given: Any) -> int:
+            try:
+                body(*given)
+            except BaseException as error:  # kept for `reraise`: an exception cannot travel through compiled code
+                self.error = error
+                return 1
+            return 0
+
+        callback = ctypes.CFUNCTYPE(STATUS, *kinds)(run)
+        self._alive.append(callback)
+        return ctypes.cast(callback, ctypes.c_void_p).value or 0
+
+    def reraise(self) -> None:
+        """Raise what the function raised during the last solve, if it did."""
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+
+    def _state(self, y: int) -> np.ndarray:
+        return _view(y, self.n).reshape(self.y_shape).copy()
+
+    def _trace_args(self, t: float, y: int, p: int) -> tuple:
+        state = self._state(y)
+        return t, state if self.y_shape else float(state), self._args(_view(p, self.n_p))
+
+    @cached_property
+    def f(self) -> int:
+        """Address of ``f(t, y, p, dy)``."""
+
+        def body(t: float, y: int, p: int, dy: int) -> None:
+            _view(dy, self.m)[:] = self._checked(self(*self._trace_args(t, y, p))).reshape(-1)
+
+        return self._guard(body, DOUBLE, POINTER, POINTER, POINTER)
+
+    @cached_property
+    def aug(self) -> int:
+        """Address of ``aug(t, y, p, dy, tape)``: f, with nothing on the tape."""
+
+        def body(t: float, y: int, p: int, dy: int, tape: int) -> None:
+            _view(dy, self.m)[:] = self._checked(self(*self._trace_args(t, y, p))).reshape(-1)
+
+        return self._guard(body, DOUBLE, *[POINTER] * 4)
+
+    @cached_property
+    def rev(self) -> int:
+        """Address of ``rev(t, y, p, tape, dy_bar, y_bar, p_bar, t_bar)``: the tape of one evaluation."""
+
+        def body(t: float, y: int, p: int, tape: int, dy_bar: int, y_bar: int, p_bar: int, t_bar: int) -> None:
+            out, pullback = trace_vjp(self._array_valued, self._trace_args(t, y, p))
+            found = pullback(_view(dy_bar, self.m).reshape(np.shape(out)).copy())
+            _view(t_bar, 1)[0] += found[0]
+            _view(y_bar, self.n)[:] += np.ravel(found[1])
+            self._add_parameters(_view(p_bar, self.n_p), tree.leaves(found[2]))
+
+        return self._guard(body, DOUBLE, *[POINTER] * 7)
+
+    def _array_valued(self, t: Any, y: Any, args: tuple) -> Any:
+        from sciad.tape import array
+
+        value = self(t, y, args)
+        return array(value) if isinstance(value, (list, tuple)) else value
+
+    def _add_parameters(self, p_bar: np.ndarray, bars: list) -> None:
+        differentiable = [slot for slot in self.slots if slot.differentiable]
+        for slot, bar in zip(differentiable, bars):
+            p_bar[slot.start : slot.start + slot.size] += np.ravel(bar)
+
+    @cached_property
+    def jvp(self) -> int:
+        """Address of ``jvp(t, t_dot, y, y_dot, p, p_dot, dy, dy_dot)``."""
+
+        def body(t: float, t_dot: float, y: int, y_dot: int, p: int, p_dot: int, dy: int, dy_dot: int) -> None:
+            self._push(t, t_dot, y, _view(y_dot, self.n), p, _view(p_dot, self.n_p), _view(dy, self.m), _view(dy_dot, self.m))
+
+        return self._guard(body, DOUBLE, DOUBLE, *[POINTER] * 6)
+
+    def _push(self, t: float, t_dot: float, y: int, y_dot: np.ndarray, p: int, p_dot: np.ndarray, dy: np.ndarray, dy_dot: np.ndarray) -> None:
+        args = self._trace_args(t, y, p)
+        dots = [None] * len(self.template)
+        for k, slot in zip(self.places, self.slots):
+            if slot.differentiable:
+                dots[k] = self._leaf(slot, p_dot)
+        direction = y_dot.reshape(self.y_shape).copy() if self.y_shape else float(y_dot[0])
+        out, out_dot = trace_jvp(self._array_valued, args, (t_dot, direction, tree.unflatten(self.structure, dots)))
+        dy[:], dy_dot[:] = np.ravel(out), np.ravel(out_dot)
+
+    @cached_property
+    def jac(self) -> int:
+        """Address of ``jac(t, y, p, J)``: forward derivatives in all n directions."""
+
+        def body(t: float, y: int, p: int, jac: int) -> None:
+            J, dy, column, blank = _view(jac, self.m * self.n).reshape(self.m, self.n), np.empty(self.m), np.empty(self.m), np.zeros(self.n_p)
+            for k, unit in enumerate(np.eye(self.n)):
+                self._push(t, 0.0, y, unit, p, blank, dy, column)
+                J[:, k] = column
+
+        return self._guard(body, DOUBLE, *[POINTER] * 3)
+
+    @property
+    def jvp_rev(self) -> int:
+        """Second-order products are not offered by callbacks."""
+        raise SciadError(
+            f"`{self.name}` runs in Python, where the adjoint of this method needs second derivatives; choose another method or adjoint, "
+            f"or make `{self.name}` compilable (see the PerformanceWarning)"
+        )
+
+
+def _view(address: int, n: int) -> np.ndarray:
+    return np.ctypeslib.as_array((DOUBLE * n).from_address(address)) if n else np.empty(0)
+
+
+def _in_vector(x: Any) -> bool:
+    return kind_of(x).is_array or _is_float(x)
+
+
+def _is_float(x: Any) -> bool:
+    return kind_of(x).differentiable

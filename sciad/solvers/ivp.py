@@ -1,0 +1,155 @@
+"""`solve_ivp`: SciPy's surface over the compiled solvers; under differentiation, one node of the tape with the adjoint that was asked for."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from sciad.errors import SciadError, ShapeError, SolveError
+from sciad.progress import fraction_bar
+from sciad.solvers.fields import Compiled, field_for, is_inplace
+from sciad.solvers.integrate import RawSolution, integrate
+from sciad.solvers.layout import ABORTED
+from sciad.solvers.result import NotTraced, OdeResult
+from sciad.solvers.setup import find_method
+from sciad.tape import array, custom_node, is_traced, value_of
+
+__all__ = ["solve_ivp", "register_adjoints"]
+
+_ADJOINTS: dict[str, Any] = {}
+
+
+def register_adjoints(table: dict[str, Any]) -> None:
+    """Make adjoints known by name: they live a floor above."""
+    _ADJOINTS.update(table)
+
+
+def solve_ivp(
+    fun: Callable, t_span: Any, y0: Any, method: Any = "auto", t_eval: Any = None, dense_output: bool = False, events: Any = None,
+    vectorized: bool = False, args: Any = None, *, rtol: Any = 1e-3, atol: Any = 1e-6, first_step: float | None = None,
+    max_step: float = math.inf, min_step: float = 0.0, max_steps: int = 100_000, adjoint: Any = "auto", progress: bool = False,
+) -> OdeResult:  # fmt: skip
+    """Solve y' = fun(t, y, *args) from y0 at t_span[0] to t_span[1], which may lie before it; SciPy's `solve_ivp`, compiled and differentiable.
+
+    `fun` returns dy/dt with the shape of y, or, with one more positional parameter, ``fun(dy, t, y, *args)`` writes it into `dy`.  `y0`
+    may have any shape.  `t_eval` (m,): sorted times to save at; None: every accepted step.  `args`: a tuple of numbers, arrays, and trees of
+    them.  `rtol`, `atol`: scalars or arrays of y's shape.  `max_steps` bounds the trial steps, `min_step` ends a solve whose steps fall below.
+
+    Differentiable with respect to y0, every float in `args`, every float that a compiled `fun` closes over, and the times; `adjoint` is a
+    name ("auto", "discrete", ...) or an object of `sciad.adjoints`.  A plain solve that fails has ``success=False`` and a message; under
+    differentiation it raises SolveError.  Raises ValueError and ShapeError for bad arguments, and what `fun` raises.
+    """
+    begin = time.perf_counter()
+    args = _arguments(args)
+    if not isinstance(y0, np.ndarray) and not is_traced(y0):
+        y0 = array(y0) if isinstance(y0, (list, tuple)) else y0
+    state = np.asarray(value_of(y0))
+    if state.dtype.kind == "c":
+        raise SciadError("complex states")
+    if state.dtype.kind not in "fiub":
+        raise ShapeError(f"y0 holds {state.dtype}; give numbers")
+    t0, t1 = t_span
+    compiled = field_for(fun, state.shape, args, inplace=is_inplace(fun, len(args)))
+    chosen = find_method(method)
+    options = {
+        "rtol": _tolerance(rtol, state.shape), "atol": _tolerance(atol, state.shape), "first_step": first_step, "max_step": max_step,
+        "min_step": min_step, "max_steps": max_steps,
+    }  # fmt: skip
+    leaves = compiled.field.leaves(args, fun)
+    parents = [y0, t0, t1, t_eval, *leaves]
+    solve = _Solve(compiled, chosen, state.shape, parents, options)
+    if progress:
+        with fraction_bar(f"solve_ivp, {chosen.name}") as options["progress"]:
+            raw, ys, sol = solve.run(adjoint, dense_output)
+    else:
+        raw, ys, sol = solve.run(adjoint, dense_output)
+    return OdeResult(
+        t=raw.t if t_eval is None or not is_traced(t_eval) else t_eval, ys=ys, sol=sol, t_events=None, y_events=None, nfev=raw.nfev, njev=0,
+        nlu=0, naccept=raw.naccept, nreject=raw.nreject, method=chosen.name, seconds=time.perf_counter() - begin, status=int(raw.status),
+        message=raw.message, success=raw.success,
+    )  # fmt: skip
+
+
+def _arguments(args: Any) -> tuple:
+    if args is None:
+        return ()
+    try:
+        return tuple(args)
+    except TypeError as error:
+        raise TypeError(
+            f"Supplied 'args' cannot be unpacked. Please supply `args` as a tuple (e.g. `args=({args},)`)"
+        ) from error
+
+
+def _tolerance(value: Any, shape: tuple[int, ...]) -> Any:
+    """A scalar, or an array of the state's shape made flat."""
+    if isinstance(value, float):
+        return value
+    value = np.asarray(value, float)
+    if value.ndim == 0:
+        return float(value)
+    return value.reshape(-1) if value.shape == shape else value
+
+
+def _find_adjoint(adjoint: Any) -> Any:
+    if not isinstance(adjoint, str):
+        return adjoint
+    if adjoint not in _ADJOINTS:
+        raise ValueError(f"unknown adjoint {adjoint!r}; choose from {', '.join(map(repr, _ADJOINTS))}, or give an object of sciad.adjoints")
+    return _ADJOINTS[adjoint]
+
+
+class _Solve:
+    """One solve: the compiled field, the method, and the values that it depends on."""
+
+    def __init__(self, compiled: Compiled, method: Any, shape: tuple[int, ...], parents: list, options: dict[str, Any]) -> None:
+        self.field, self.rhs, self.method, self.shape, self.parents, self.options = compiled.field, compiled.rhs, method, shape, parents, options
+        y0, t0, t1, t_eval = (value_of(x) for x in parents[:4])
+        self.y0 = np.array(y0, float).reshape(-1)
+        self.span = float(t0), float(t1)
+        self.t_eval = None if t_eval is None else np.array(t_eval, float)
+        if self.t_eval is not None and self.t_eval.ndim != 1:
+            raise ValueError("`t_eval` must be 1-dimensional.")
+        self.p = self.field.pack(parents[4:])
+
+    def run(self, adjoint: Any, dense_output: bool) -> tuple[RawSolution, Any, Any]:
+        """The recorded solution, the states, time first, and the continuous solution or None."""
+        if any(map(is_traced, self.parents)):
+            raw, ys = self._traced(_find_adjoint(adjoint))
+            refusal = NotTraced("the continuous solution of a solve under differentiation", "ask for states with t_eval")
+            return raw, ys, refusal if dense_output else None
+        raw = integrate(self.rhs, self.span, self.y0, self.p, self.method, self.t_eval, dense_output, **self.options)
+        self._check(raw.status)
+        return raw, raw.ys.reshape(raw.ys.shape[0], *self.shape), raw.sol
+
+    def _check(self, status: int) -> None:
+        """Raise what a right-hand side in Python raised."""
+        if status == ABORTED and hasattr(self.field, "reraise"):
+            self.field.reraise()
+
+    def _traced(self, adjoint: Any) -> tuple[RawSolution, Any]:
+        """Solve as one node of the tape."""
+        raw, residuals = self._guarded(adjoint.forward, self.span, self.y0, self.p, self.t_eval, {**self.options, "method": self.method})
+        active = [k for k, x in enumerate(self.parents) if is_traced(x)]
+        times = any(0 < k < 4 for k in active)
+
+        def vjp(ys_bar: Any) -> list:
+            ys_bar = np.asarray(ys_bar, float).reshape(raw.ys.shape)
+            y_bar, p_bar, t0_bar, t1_bar, t_eval_bar = self._guarded(adjoint.backward, residuals, ys_bar, times)
+            found = [y_bar.reshape(self.shape)[()], t0_bar, t1_bar, t_eval_bar, *self.field.unpack(p_bar)]
+            return [found[k] for k in active]
+
+        ys = raw.ys.reshape(raw.ys.shape[0], *self.shape)
+        return raw, custom_node(ys, [self.parents[k] for k in active], vjp, None, f"solve_ivp of `{self.field.name}`")
+
+    def _guarded(self, stage: Callable, *given: Any) -> Any:
+        """Run a half of an adjoint; where it failed because the right-hand side raised, raise that."""
+        try:
+            return stage(self.rhs, *given)
+        except SolveError:
+            self._check(ABORTED)
+            raise
