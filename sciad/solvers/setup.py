@@ -54,7 +54,7 @@ from sciad.solvers.stepsize import Controller
 __all__ = ["find_method", "store_level", "new_slots", "new_reals", "scales"]
 
 STORES = {"none": NOTHING, "states": STATES, "stages": STAGES, "tapes": TAPES}
-ALIASES = {"RK23": "BS3", "RK45": "Dopri5", "DP5": "Dopri5", "DP8": "DOP853"}
+ALIASES = {"auto": "Tsit5", "RK23": "BS3", "RK45": "Dopri5", "DP5": "Dopri5", "DP8": "DOP853"}
 BY_LOWER_NAME = {name.lower(): EXPLICIT[ALIASES.get(name, name)] for name in (*EXPLICIT, *ALIASES)}
 SMALLEST_RTOL = 100 * np.finfo(float).eps
 
