@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,10 +43,24 @@ class Slot:
     shape: tuple[int, ...] | None
     differentiable: bool
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Number of entries."""
-        return 1 if self.shape is None else int(np.prod(self.shape))
+        return 1 if self.shape is None else math.prod(self.shape)
+
+    @cached_property
+    def part(self) -> slice:
+        """Its place in the vector."""
+        return slice(self.start, self.start + self.size)
+
+
+class _Captured(NamedTuple):
+    """A captured tree: the positions of its leaves that lie in the vector, and those that were constants when the function was lowered."""
+
+    capture: Capture
+    structure: tree.Structure
+    places: list[int]
+    constants: list[tuple[int, Any]]
 
 
 class _Parameters:
@@ -55,7 +70,7 @@ class _Parameters:
         self.ctx, self.buffer = ctx, buffer
         self.slots: list[Slot] = []
         self.size = 0
-        self.captures: list[tuple[Capture, tree.Structure]] = []
+        self.captures: list[_Captured] = []
         self.guards: list[tuple[Capture, Any]] = []
 
     def leaf(self, value: Any, label: str) -> Any:
@@ -93,7 +108,9 @@ class _Parameters:
         if all(isinstance(x, (bool, int, np.integer, np.bool_)) for x in plain):
             self.guards.append((capture, found))
             return from_structure(structure, [constant(ctx, x) for x in plain])
-        self.captures.append((capture, structure))
+        places = [k for k, x in enumerate(plain) if _in_vector(x)]
+        constants = [(k, x) for k, x in enumerate(plain) if not _in_vector(x)]
+        self.captures.append(_Captured(capture, structure, places, constants))
         paths = tree.leaf_paths(structure, capture.label)
         return from_structure(structure, [self.leaf(x, path) for x, path in zip(plain, paths)])
 
@@ -146,7 +163,8 @@ class Field(Forms):
         leaves, structure = tree.flatten(args)
         values = [parameters.leaf(getattr(x, "__sciad_value__", x), path) for x, path in zip(leaves, tree.leaf_paths(structure, "args"))]
         rest = from_structure(structure, values).items
-        self.args_structure, self.n_arg_slots = structure, len(parameters.slots)
+        self.n_arg_slots = len(parameters.slots)
+        self.arg_places = [k for k, x in enumerate(leaves) if _in_vector(x)]
         lengths = tuple(b.const(n, I8) for n in self.out_shape)
         out = Array(dy, "float64", b.const(0, I8), lengths, contiguous_strides(ctx, lengths), True)
         given = [t, state, *rest] if self.time else [state, *rest]
@@ -208,28 +226,34 @@ class Field(Forms):
     # -- parameters ------------------------------------------------------------------------------------------------------------
     def leaves(self, args: tuple, function: Callable | None = None) -> list:
         """The leaves behind `slots` as they are now, traced or not: floats and arrays of args, then what `function` closes over."""
-        root = python_function(function) if function is not None else self.function
-        found = [x for x in tree.flatten(args)[0] if _in_vector(x)]
-        for capture, _ in self.captures:
-            found += [x for x in tree.flatten(capture.read(root))[0] if _in_vector(x)]
+        return self.leaves_of(tree.flatten(args)[0], function)
+
+    def leaves_of(self, flat_args: list, function: Callable | None = None) -> list:
+        """The same, from the leaves of args."""
+        found = [flat_args[k] for k in self.arg_places]
+        if self.captures:
+            root = python_function(function) if function is not None else self.function
+            for captured in self.captures:
+                flat = tree.flatten(captured.capture.read(root))[0]
+                found += [flat[k] for k in captured.places]
         return found
 
     def pack(self, leaves: list) -> np.ndarray:
-        """The parameter vector; ShapeError where a leaf no longer has the shape it was compiled for."""
+        """The parameter vector."""
         p = np.empty(self.n_p)
         for slot, x in zip(self.slots, leaves):
             value = getattr(x, "__sciad_value__", x)
             if slot.shape is None:
                 p[slot.start] = value
             else:
-                p[slot.start : slot.start + slot.size] = np.reshape(value, -1)
+                p[slot.part] = value.reshape(-1)
         return p
 
     def unpack(self, p_bar: np.ndarray) -> list:
         """Cotangents of the leaves from the cotangent of the parameter vector; None for ints and bools."""
         out: list = []
         for slot in self.slots:
-            part = p_bar[slot.start : slot.start + slot.size]
+            part = p_bar[slot.part]
             if not slot.differentiable:
                 out.append(None)
             else:
@@ -242,18 +266,26 @@ class Field(Forms):
         if not unchanged(self.guards, root):
             return False
         position = self.n_arg_slots
-        for capture, structure in self.captures:
-            leaves, found = tree.flatten(capture.read(root))
-            if found != structure:
+        for captured in self.captures:
+            flat, structure = tree.flatten(captured.capture.read(root))
+            if structure != captured.structure or not all(_same(flat[k], x) for k, x in captured.constants):
                 return False
-            for x in leaves:
-                if _in_vector(x):
-                    value = getattr(x, "__sciad_value__", x)
-                    shape = np.shape(value) if isinstance(value, np.ndarray) else None
-                    if shape != self.slots[position].shape:
-                        return False
-                    position += 1
+            for k in captured.places:
+                if not _fits(getattr(flat[k], "__sciad_value__", flat[k]), self.slots[position]):
+                    return False
+                position += 1
         return True
+
+
+def _same(a: Any, b: Any) -> bool:
+    return type(a) is type(b) and bool(a == b)
+
+
+def _fits(value: Any, slot: Slot) -> bool:
+    """Whether a leaf can take the place of the one that was compiled."""
+    if isinstance(value, np.ndarray):
+        return value.shape == slot.shape and (value.dtype.kind == "f") == slot.differentiable
+    return slot.shape is None and isinstance(value, (float, np.floating))
 
 
 def _in_vector(x: Any) -> bool:

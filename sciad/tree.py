@@ -85,7 +85,7 @@ def _unflatten(structure: Structure, values) -> Any:
 
 
 def _rebuild_dataclass(cls: type, names: tuple, children: list) -> Any:
-    made = object.__new__(cls)  # no __init__: it might validate or derive fields, and leaves may be traced or tangents
+    made: Any = object.__new__(cls)  # no __init__: it might validate or derive fields, and leaves may be traced or tangents
     for name, child in zip(names, children):
         object.__setattr__(made, name, child)
     return made

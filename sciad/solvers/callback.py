@@ -54,8 +54,11 @@ class CallbackField:
     # -- parameters ------------------------------------------------------------------------------------------------------------
     def leaves(self, args: tuple, function: Callable | None = None) -> list:
         """The floats and arrays of args."""
-        found = tree.flatten(args)[0]
-        return [found[k] for k in self.places]
+        return self.leaves_of(tree.flatten(args)[0], function)
+
+    def leaves_of(self, flat_args: list, function: Callable | None = None) -> list:
+        """The same, from the leaves of args."""
+        return [flat_args[k] for k in self.places]
 
     def pack(self, leaves: list) -> np.ndarray:
         """The parameter vector."""
@@ -177,11 +180,11 @@ class CallbackField:
         """Address of ``jvp(t, t_dot, y, y_dot, p, p_dot, dy, dy_dot)``."""
 
         def body(t: float, t_dot: float, y: int, y_dot: int, p: int, p_dot: int, dy: int, dy_dot: int) -> None:
-            self._push(t, t_dot, y, _view(y_dot, self.n), p, _view(p_dot, self.n_p), _view(dy, self.m), _view(dy_dot, self.m))
+            _view(dy, self.m)[:], _view(dy_dot, self.m)[:] = self._push(t, t_dot, y, _view(y_dot, self.n), p, _view(p_dot, self.n_p))
 
         return self._guard(body, DOUBLE, DOUBLE, *[POINTER] * 6)
 
-    def _push(self, t: float, t_dot: float, y: int, y_dot: np.ndarray, p: int, p_dot: np.ndarray, dy: np.ndarray, dy_dot: np.ndarray) -> None:
+    def _push(self, t: float, t_dot: float, y: int, y_dot: np.ndarray, p: int, p_dot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         args = self._trace_args(t, y, p)
         dots = [None] * len(self.template)
         for k, slot in zip(self.places, self.slots):
@@ -189,17 +192,16 @@ class CallbackField:
                 dots[k] = self._leaf(slot, p_dot)
         direction = y_dot.reshape(self.y_shape).copy() if self.y_shape else float(y_dot[0])
         out, out_dot = trace_jvp(self._array_valued, args, (t_dot, direction, tree.unflatten(self.structure, dots)))
-        dy[:], dy_dot[:] = np.ravel(out), np.ravel(out_dot)
+        return np.ravel(out), np.ravel(out_dot)
 
     @cached_property
     def jac(self) -> int:
         """Address of ``jac(t, y, p, J)``: forward derivatives in all n directions."""
 
         def body(t: float, y: int, p: int, jac: int) -> None:
-            J, dy, column, blank = _view(jac, self.m * self.n).reshape(self.m, self.n), np.empty(self.m), np.empty(self.m), np.zeros(self.n_p)
+            J, blank = _view(jac, self.m * self.n).reshape(self.m, self.n), np.zeros(self.n_p)
             for k, unit in enumerate(np.eye(self.n)):
-                self._push(t, 0.0, y, unit, p, blank, dy, column)
-                J[:, k] = column
+                J[:, k] = self._push(t, 0.0, y, unit, p, blank)[1]
 
         return self._guard(body, DOUBLE, *[POINTER] * 3)
 

@@ -22,7 +22,7 @@ from sciad.tape import value_of
 __all__ = ["Compiled", "field_for", "is_inplace"]
 
 _FIELDS: dict[tuple, list[Compiled]] = {}
-_REFUSED: dict[tuple, UnsupportedSyntax] = {}
+_REFUSED: dict[tuple, UnsupportedSyntax] = {}  # reasons, so that one function warns once
 KEPT = 16  # compiled forms of one code that are kept: closures over functions or constants may need several
 
 
@@ -36,9 +36,10 @@ class Compiled:
 
 
 def field_for(
-    fun: Callable, y_shape: tuple[int, ...], args: tuple, *, inplace: bool = False, time: bool = True, out_shape: tuple[int, ...] | None = None
-) -> Compiled:
-    """The compiled form of ``fun(t, y, *args)`` for a state of this shape and arguments of these kinds.
+    fun: Callable, y_shape: tuple[int, ...], args: tuple, *, inplace: bool = False, time: bool = True,
+    out_shape: tuple[int, ...] | None = None,
+) -> tuple[Compiled, list]:  # fmt: skip
+    """The compiled form of ``fun(t, y, *args)`` for a state of this shape and arguments of these kinds, and the leaves in its vector.
 
     Where the compiled tier does not take `fun`, a callback into Python, with one PerformanceWarning that names the reason.
     """
@@ -49,11 +50,14 @@ def field_for(
     if found is not None:
         for compiled in found:
             if compiled.field.current(fun):
-                return compiled
-    return _new(fun, plain, key, y_shape, args, inplace, time, out_shape)
+                return compiled, compiled.field.leaves_of(leaves, fun)
+    compiled = _new(fun, plain, key, y_shape, args, inplace, time, out_shape)
+    return compiled, compiled.field.leaves_of(leaves, fun)
 
 
-def _new(fun: Callable, plain: Any, key: tuple, y_shape: tuple, args: tuple, inplace: bool, time: bool, out_shape: tuple | None) -> Compiled:
+def _new(
+    fun: Callable, plain: Any, key: tuple, y_shape: tuple, args: tuple, inplace: bool, time: bool, out_shape: tuple | None
+) -> Compiled:
     refused = _REFUSED.get(key)
     if refused is None:
         try:
@@ -74,10 +78,11 @@ def _new(fun: Callable, plain: Any, key: tuple, y_shape: tuple, args: tuple, inp
 def _kind(x: Any) -> Any:
     """What compilation depends on of one leaf of the arguments."""
     x = value_of(x)
-    if type(x) is float:
-        return float
-    if isinstance(x, np.ndarray):
-        return (x.shape, x.dtype)
+    kind = type(x)
+    if kind is np.ndarray:
+        return x.shape, x.dtype
+    if kind is float:
+        return kind
     if isinstance(x, (np.floating, float)):
         return float
     return (type(x), x)
@@ -120,6 +125,6 @@ def _decide(required: int, possible: int, expected: int, name: str) -> bool:
     if required == expected + 1:
         return True
     raise SciadError(
-        f"`{name}` takes {possible if possible == required else f'{required} to {possible}'} positional arguments; it is called with {expected} "
-        f"(the state, the time, and the args given), or {expected + 1} where it writes its result into the first; check args"
+        f"`{name}` takes {possible if possible == required else f'{required} to {possible}'} positional arguments; it is called with "
+        f"{expected} (time and state, and the args given), or {expected + 1} where it writes its result into the first; check args"
     )

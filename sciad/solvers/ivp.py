@@ -1,4 +1,4 @@
-"""`solve_ivp`: SciPy's surface over the compiled solvers; under differentiation, one node of the tape with the adjoint that was asked for."""
+"""`solve_ivp`: SciPy's surface over the compiled solvers; under differentiation, one node of the tape with the adjoint asked for."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from sciad.errors import SciadError, ShapeError, SolveError
 from sciad.progress import fraction_bar
+from sciad.solvers.counting import count
 from sciad.solvers.fields import Compiled, field_for, is_inplace
 from sciad.solvers.integrate import RawSolution, integrate
 from sciad.solvers.layout import ABORTED
@@ -33,11 +34,12 @@ def solve_ivp(
     vectorized: bool = False, args: Any = None, *, rtol: Any = 1e-3, atol: Any = 1e-6, first_step: float | None = None,
     max_step: float = math.inf, min_step: float = 0.0, max_steps: int = 100_000, adjoint: Any = "auto", progress: bool = False,
 ) -> OdeResult:  # fmt: skip
-    """Solve y' = fun(t, y, *args) from y0 at t_span[0] to t_span[1], which may lie before it; SciPy's `solve_ivp`, compiled and differentiable.
+    """Solve y' = fun(t, y, *args) from y0 at t_span[0] to t_span[1], forwards or backwards: SciPy's, compiled and differentiable.
 
-    `fun` returns dy/dt with the shape of y, or, with one more positional parameter, ``fun(dy, t, y, *args)`` writes it into `dy`.  `y0`
-    may have any shape.  `t_eval` (m,): sorted times to save at; None: every accepted step.  `args`: a tuple of numbers, arrays, and trees of
-    them.  `rtol`, `atol`: scalars or arrays of y's shape.  `max_steps` bounds the trial steps, `min_step` ends a solve whose steps fall below.
+    `fun` returns dy/dt with the shape of y, or, with one more positional parameter, ``fun(dy, t, y, *args)`` writes it into `dy`.
+    `y0` may have any shape.  `t_eval` (m,): sorted times to save at; None: every accepted step.  `args`: a tuple of numbers, arrays,
+    and trees of them.  `rtol`, `atol`: scalars or arrays of y's shape.  `max_steps` bounds the trial steps, `min_step` ends a solve
+    whose steps fall below.
 
     Differentiable with respect to y0, every float in `args`, every float that a compiled `fun` closes over, and the times; `adjoint` is a
     name ("auto", "discrete", ...) or an object of `sciad.adjoints`.  A plain solve that fails has ``success=False`` and a message; under
@@ -53,13 +55,12 @@ def solve_ivp(
     if state.dtype.kind not in "fiub":
         raise ShapeError(f"y0 holds {state.dtype}; give numbers")
     t0, t1 = t_span
-    compiled = field_for(fun, state.shape, args, inplace=is_inplace(fun, len(args)))
+    compiled, leaves = field_for(fun, state.shape, args, inplace=is_inplace(fun, len(args)))
     chosen = find_method(method)
     options = {
         "rtol": _tolerance(rtol, state.shape), "atol": _tolerance(atol, state.shape), "first_step": first_step, "max_step": max_step,
         "min_step": min_step, "max_steps": max_steps,
     }  # fmt: skip
-    leaves = compiled.field.leaves(args, fun)
     parents = [y0, t0, t1, t_eval, *leaves]
     solve = _Solve(compiled, chosen, state.shape, parents, options)
     if progress:
@@ -68,8 +69,9 @@ def solve_ivp(
     else:
         raw, ys, sol = solve.run(adjoint, dense_output)
     return OdeResult(
-        t=raw.t if t_eval is None or not is_traced(t_eval) else t_eval, ys=ys, sol=sol, t_events=None, y_events=None, nfev=raw.nfev, njev=0,
-        nlu=0, naccept=raw.naccept, nreject=raw.nreject, method=chosen.name, seconds=time.perf_counter() - begin, status=int(raw.status),
+        t=raw.t if t_eval is None or not is_traced(t_eval) else t_eval, ys=ys, sol=sol, t_events=None, y_events=None,
+        nfev=raw.nfev, njev=0, nlu=0, naccept=raw.naccept, nreject=raw.nreject, method=chosen.name,
+        seconds=time.perf_counter() - begin, status=int(raw.status),
         message=raw.message, success=raw.success,
     )  # fmt: skip
 
@@ -107,7 +109,8 @@ class _Solve:
     """One solve: the compiled field, the method, and the values that it depends on."""
 
     def __init__(self, compiled: Compiled, method: Any, shape: tuple[int, ...], parents: list, options: dict[str, Any]) -> None:
-        self.field, self.rhs, self.method, self.shape, self.parents, self.options = compiled.field, compiled.rhs, method, shape, parents, options
+        self.field, self.rhs, self.method = compiled.field, compiled.rhs, method
+        self.shape, self.parents, self.options = shape, parents, options
         y0, t0, t1, t_eval = (value_of(x) for x in parents[:4])
         self.y0 = np.array(y0, float).reshape(-1)
         self.span = float(t0), float(t1)
@@ -124,6 +127,7 @@ class _Solve:
             return raw, ys, refusal if dense_output else None
         raw = integrate(self.rhs, self.span, self.y0, self.p, self.method, self.t_eval, dense_output, **self.options)
         self._check(raw.status)
+        count(forward=raw.nfev, solves=1)
         return raw, raw.ys.reshape(raw.ys.shape[0], *self.shape), raw.sol
 
     def _check(self, status: int) -> None:
@@ -134,6 +138,7 @@ class _Solve:
     def _traced(self, adjoint: Any) -> tuple[RawSolution, Any]:
         """Solve as one node of the tape."""
         raw, residuals = self._guarded(adjoint.forward, self.span, self.y0, self.p, self.t_eval, {**self.options, "method": self.method})
+        count(forward=raw.nfev, solves=1)
         active = [k for k, x in enumerate(self.parents) if is_traced(x)]
         times = any(0 < k < 4 for k in active)
 

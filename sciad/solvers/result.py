@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,8 @@ class OdeResult:
         rows += [("t", _brief(self.t)), ("y", f"shape {tuple(np.shape(value_of(self.ys))[1:]) + (len(self.t),)}"), ("sol", self.sol)]
         if self.t_events is not None:
             rows += [("t_events", [_brief(t) for t in self.t_events])]
-        rows += [("nfev, njev, nlu", f"{self.nfev}, {self.njev}, {self.nlu}"), ("steps", f"{self.naccept} accepted, {self.nreject} rejected")]
+        rows += [("nfev, njev, nlu", f"{self.nfev}, {self.njev}, {self.nlu}")]
+        rows += [("steps", f"{self.naccept} accepted, {self.nreject} rejected")]
         rows += [("seconds", f"{self.seconds:.3g}")]
         return "\n".join(f"{name:>15}: {value}" for name, value in rows)
 
@@ -84,5 +85,3 @@ class NotTraced:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise SciadError(f"{self.what} is not differentiated; {self.remedy}")
 
-
-_ = Callable
