@@ -137,10 +137,10 @@ class WayBack(ABC):
         options["method"] = adjoint.method or self.trajectory.method
         if forward.get("fixed_step") is not None and adjoint.rtol is None and adjoint.atol is None:
             return options | {"fixed_step": min(forward["fixed_step"], abs(t_to - t_from))}
-        options["rtol"], options["atol"] = self._tolerances(sizes)
+        options["rtol"], options["atol"] = self.tolerances(sizes)
         return options
 
-    def _tolerances(self, sizes: tuple[int, ...]) -> tuple[Any, Any]:
+    def tolerances(self, sizes: tuple[int, ...]) -> tuple[Any, Any]:
         """rtol and atol of the reverse solve: one number each, or vectors that make the error norm the sum of those of the groups."""
         rtol = self.trajectory.options.get("rtol", 1e-3) if self.adjoint.rtol is None else self.adjoint.rtol
         atol = self.trajectory.options.get("atol", 1e-6) if self.adjoint.atol is None else self.adjoint.atol

@@ -42,9 +42,11 @@ __all__ = ["Context", "CONTEXT_NAMES", "state_at", "address", "lambda_rhs"]
     C_DY_BAR,
     C_T_BAR,
     C_P_BAR,
+    C_LAMBDA,  # for integrals along the solutions: lambda, and what they do not need
+    C_Y_BAR,
     C_TAPE,
     C_SIZE,
-) = range(24)
+) = range(26)
 
 CONTEXT_NAMES = f"from sciad.adjoints.reverse_rhs import {', '.join(sorted(name for name in dict(globals()) if name.startswith('C_')))}\n"
 
@@ -64,7 +66,7 @@ class Context:
         self.slots[[C_F, C_AUG, C_REV]] = rhs.f, rhs.aug(), rhs.rev()
         self.slots[[C_P, C_N, C_NP, C_WITH_P]] = address(p), n, n_p, with_p
         self.slots[[C_TABLE, C_STAGES, C_TERMS]] = address(table), *table.shape
-        sizes = {C_Y: n, C_DY: n, C_DY_BAR: n, C_T_BAR: 1, C_P_BAR: n_p, C_TAPE: rhs.tape_size}
+        sizes = {C_Y: n, C_DY: n, C_DY_BAR: n, C_T_BAR: 1, C_P_BAR: n_p, C_LAMBDA: n, C_Y_BAR: n, C_TAPE: rhs.tape_size}
         scratch = np.zeros(sum(sizes.values()))
         place = address(scratch)
         for name, size in sizes.items():
