@@ -30,9 +30,9 @@ from sciad.solvers.memory import get
 from sciad.solvers.rhs import Rhs
 from sciad.solvers.status import Status
 
-__all__ = ["Continuous", "WayBack", "reverse_solve", "time_cotangents", "checked_bar"]
+__all__ = ["Continuous", "WayBack", "AlongForward", "reverse_solve", "time_cotangents", "checked_bar"]
 
-JUMP_ENTRIES = 1 << 18  # of the table of jumps in one reverse solve: with more, it is done in parts
+JUMP_ENTRIES = 1 << 18  # of the table of jumps in one reverse solve: with more, it is done in several
 
 
 @dataclass(frozen=True)
@@ -70,64 +70,20 @@ class Continuous(ABC):
 
 
 class WayBack(ABC):
-    """One way back from the last saved time to t0: pieces of the forward solution, and in each the reverse solves between jumps.
+    """One way back: the context of its reverse solves, and their options."""
 
-    A subclass says what the state z of the reverse solve is, lambda first, by `sizes` (the numbers of entries that share an error
-    norm), and what is done with a reverse solve besides.
-    """
-
-    with_p = False
+    with_p = False  # whether p_bar is part of what the reverse right-hand side integrates
 
     def __init__(self, adjoint: Continuous, rhs: Rhs, trajectory: Trajectory, ys_bar: np.ndarray) -> None:
         self.adjoint, self.rhs, self.trajectory, self.ys_bar = adjoint, rhs, trajectory, ys_bar
         self.context = Context(rhs, trajectory.p, trajectory.method.dense, self.with_p)
-        self.z = np.zeros(rhs.n + (rhs.n_p if self.with_p else 0))
         self.scale = float(np.max(np.abs(ys_bar), initial=0.0))
-
-    @property
-    def p_bar(self) -> np.ndarray:
-        """Cotangent of the parameters so far."""
-        return self.z[self.rhs.n :]
+        if not math.isfinite(self.scale):
+            raise SolveError(f"{adjoint.name} adjoint: the cotangent of the saved states is not finite; check the loss")
 
     @abstractmethod
-    def solve(self, t_from: float, t_to: float, stops: np.ndarray, jumps: np.ndarray) -> None:
-        """Take z from t_from to t_to, with jumps at the times between."""
-
     def run(self) -> tuple[np.ndarray, np.ndarray]:
         """y0_bar and p_bar."""
-        if not math.isfinite(self.scale):
-            raise SolveError(f"{self.adjoint.name} adjoint: the cotangent of the saved states is not finite; check the loss")
-        wanted, n = self.trajectory.wanted, self.rhs.n
-        left = len(wanted)  # saved times whose cotangent has not been added yet
-        if left and self.scale > 0.0:
-            here = float(wanted[-1])
-            for piece in self.trajectory.pieces(self.rhs, here):
-                self.context.show(piece.pairs, piece.rows, piece.first, piece.last)
-                left, here = self._piece(piece, left, here)
-            if left:
-                self.z[:n] += self.ys_bar[:left].sum(axis=0)
-        return self.z[:n].copy(), self.p_bar.copy()
-
-    def _piece(self, piece: Piece, left: int, here: float) -> tuple[int, float]:
-        """Through one piece of the forward solution; how many saved times are left, and where z is then."""
-        wanted, n, begin = self.trajectory.wanted, self.rhs.n, piece.span[0]
-        direction = 1.0 if piece.span[1] > begin else -1.0
-        most = max(1, JUMP_ENTRIES // len(self.z))
-        while here != begin:
-            if left and wanted[left - 1] == here:
-                left -= 1
-                self.z[:n] += self.ys_bar[left]
-            inside = left
-            while inside and left - inside < most and direction * (wanted[inside - 1] - begin) > 0.0:
-                inside -= 1
-            to = begin
-            if inside and left - inside == most and direction * (wanted[inside - 1] - begin) > 0.0:
-                to = float(wanted[inside - 1])  # there are more saved times than go into one table
-            jumps = np.zeros((left - inside, len(self.z)))
-            jumps[:, :n] = self.ys_bar[inside:left][::-1]
-            self.solve(here, to, wanted[inside:left][::-1], jumps)
-            left, here = inside, to
-        return left, here
 
     def options(self, t_from: float, t_to: float, sizes: tuple[int, ...]) -> dict[str, Any]:
         """Options of a reverse solve whose state consists of groups of these sizes, each with an error norm of its own."""
@@ -152,9 +108,62 @@ class WayBack(ABC):
         return np.maximum(rtol * shares, 100 * np.finfo(float).eps), atol * shares
 
 
+class AlongForward(WayBack):
+    """A way back that reads the forward solution, from the last saved time to t0: in pieces, and in each from jump to jump.
+
+    A subclass says what else the state z of the reverse solve holds, behind lambda, and what is done with each reverse solve.
+    """
+
+    def __init__(self, *args) -> None:
+        super().__init__(*args)
+        self.z = np.zeros(self.rhs.n + (self.rhs.n_p if self.with_p else 0))
+
+    @property
+    def p_bar(self) -> np.ndarray:
+        """Cotangent of the parameters so far."""
+        return self.z[self.rhs.n :]
+
+    @abstractmethod
+    def solve(self, t_from: float, t_to: float, stops: np.ndarray, jumps: np.ndarray) -> None:
+        """Take z from t_from to t_to, with jumps at the times between."""
+
+    def run(self) -> tuple[np.ndarray, np.ndarray]:
+        """y0_bar and p_bar."""
+        wanted, n = self.trajectory.wanted, self.rhs.n
+        left = len(wanted)  # saved times whose cotangent has not been added yet
+        if left and self.scale > 0.0:
+            here = float(wanted[-1])
+            for piece in self.trajectory.pieces(self.rhs, here):
+                self.context.show(piece.pairs, piece.rows, piece.first, piece.last)
+                left, here = self._piece(piece, left, here)
+            if left:
+                self.z[:n] += self.ys_bar[:left].sum(axis=0)
+        return self.z[:n].copy(), self.p_bar.copy()
+
+    def _piece(self, piece: Piece, left: int, here: float) -> tuple[int, float]:
+        """Through one piece of the forward solution; how many saved times are left, and where z is then."""
+        wanted, n, (begin, end) = self.trajectory.wanted, self.rhs.n, piece.span
+        direction, most = 1.0 if end > begin else -1.0, max(1, JUMP_ENTRIES // len(self.z))
+        while here != begin:
+            if left and wanted[left - 1] == here:
+                left -= 1
+                self.z[:n] += self.ys_bar[left]
+            inside = left
+            while inside and left - inside < most and direction * (wanted[inside - 1] - begin) > 0.0:
+                inside -= 1
+            more = inside and left - inside == most and direction * (wanted[inside - 1] - begin) > 0.0
+            to = float(wanted[inside - 1]) if more else begin
+            jumps = np.zeros((left - inside, len(self.z)))
+            jumps[:, :n] = self.ys_bar[inside:left][::-1]
+            self.solve(here, to, wanted[inside:left][::-1], jumps)
+            left, here = inside, to
+        return left, here
+
+
 def reverse_solve(name: str, rhs: Rhs, context: Context, z: np.ndarray, t_from: float, t_to: float, **options) -> RawSolution:
-    """A reverse solve from t_from to t_to; SolveError (or KeyboardInterrupt) where it fails."""
-    solution = integrate(rhs, (t_from, t_to), z, context.values, t_eval=np.array([t_to]), **options)
+    """A reverse solve from t_from to t_to, saved at its end if not said otherwise; SolveError (or KeyboardInterrupt) where it fails."""
+    options = {"t_eval": np.array([t_to])} | options
+    solution = integrate(rhs, (t_from, t_to), z, context.values, **options)
     if solution.status == Status.INTERRUPTED:
         raise KeyboardInterrupt
     if not solution.success:
@@ -175,7 +184,7 @@ def checked_bar(ys_bar, ys: np.ndarray) -> np.ndarray:
 
 def time_cotangents(rhs: Rhs, trajectory: Trajectory, ys_bar: np.ndarray, y0_bar: np.ndarray):
     """(t0_bar, t1_bar, t_eval_bar (m,) or None) of the exact flow."""
-    (t0, t1), p = trajectory.steps.times[[0, -1]], trajectory.p
+    (t0, t1), p = trajectory.span, trajectory.p
     f0 = state_derivative(rhs, t0, trajectory.y0, p)
     t0_bar = -float(f0 @ y0_bar)
     if trajectory.every_step:

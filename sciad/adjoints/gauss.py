@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from sciad.adjoints.continuous import Continuous, WayBack, reverse_solve
+from sciad.adjoints.continuous import AlongForward, Continuous, WayBack, reverse_solve
 from sciad.adjoints.line_integral import compiled_gauss, gauss_rule
 from sciad.adjoints.reverse_rhs import lambda_rhs
 from sciad.adjoints.trajectory import Trajectory
@@ -31,7 +32,7 @@ class Gauss(Continuous):
         return _WayBack(self, rhs, residuals, ys_bar)
 
 
-class LambdaAlone(WayBack):
+class LambdaAlone(AlongForward):
     """Reverse solves of lambda; a subclass integrates f_p^T lambda along each."""
 
     def __init__(self, *args) -> None:
@@ -53,9 +54,9 @@ class LambdaAlone(WayBack):
         if self.rhs.n_p:
             self.integrate(solution.steps.pairs, solution.steps.states)
 
+    @abstractmethod
     def integrate(self, pairs: np.ndarray, rows: np.ndarray) -> None:
         """Add the integral over the steps of a reverse solve to p_bar."""
-        raise NotImplementedError
 
 
 class _WayBack(LambdaAlone):

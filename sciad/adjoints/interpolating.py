@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from sciad.adjoints.continuous import Continuous, WayBack, reverse_solve
+from sciad.adjoints.continuous import AlongForward, Continuous, WayBack, reverse_solve
 from sciad.adjoints.reverse_rhs import lambda_rhs
 from sciad.adjoints.trajectory import Trajectory
 from sciad.solvers.rhs import Rhs
@@ -28,7 +28,7 @@ class Interpolating(Continuous):
         return _WayBack(self, rhs, residuals, ys_bar)
 
 
-class _WayBack(WayBack):
+class _WayBack(AlongForward):
     with_p = True
 
     def solve(self, t_from: float, t_to: float, stops: np.ndarray, jumps: np.ndarray) -> None:

@@ -13,6 +13,7 @@ from sciad.adjoints.discrete import forward_solve
 from sciad.backend import call_address, data_address
 from sciad.errors import SolveError
 from sciad.solvers.explicit import ERK
+from sciad.solvers.integrate import RawSolution
 from sciad.solvers.layout import DONE, FSAL, N_EXTRA, N_SLOTS, N_STAGES, PART, STAGE, STEP, Y_NEW, F, K, N, P, Y
 from sciad.solvers.link import link
 from sciad.solvers.memory import get, get_int, put_int
@@ -21,7 +22,7 @@ from sciad.solvers.recording import copy
 from sciad.solvers.rhs import Rhs
 from sciad.solvers.setup import find_method
 
-__all__ = ["Piece", "Trajectory", "solve_forward"]
+__all__ = ["Piece", "Trajectory", "solve_forward", "trajectory_of"]
 
 
 @dataclass(frozen=True)
@@ -44,18 +45,15 @@ class Trajectory:
     """What the way back needs of the way forward; `wanted` (m,) are the times of the saved states `ys` (m, n)."""
 
     method: ERK
-    steps: Steps
+    span: tuple[float, float]
+    n_steps: int
+    steps: Steps | None
     wanted: np.ndarray
     every_step: bool
     ys: np.ndarray
     y0: np.ndarray
     p: np.ndarray
     options: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def n_steps(self) -> int:
-        """Accepted steps."""
-        return len(self.steps.pairs) - 1
 
     def pieces(self, rhs: Rhs, start: float) -> Iterator[Piece]:
         """The solution from its step that holds `start` back to t0, in pieces, the last one first."""
@@ -72,16 +70,26 @@ class Trajectory:
                 yield Piece(steps.pairs, take_again(rhs, self, row, first, last), first, last)
 
 
-def solve_forward(rhs: Rhs, t_span, y0, p, t_eval, options: dict[str, Any] | None, checkpoints: int | None):
-    """(RawSolution, Trajectory) with the stages of every step, or at most so many states; SolveError if the solve fails."""
+def solve_forward(rhs: Rhs, t_span, y0, p, t_eval, options: dict[str, Any] | None, checkpoints: int | None, dense: bool = True):
+    """(RawSolution, Trajectory) with at most `checkpoints` states or, where that is None, the stages of every step if `dense`.
+
+    SolveError if the solve fails.
+    """
     options = dict(options or {})
     method = find_method(options.pop("method", "Tsit5"))
     if checkpoints is not None and t_eval is None:
         raise ValueError("checkpoints need t_eval: without it every state is kept anyway")
-    kept = {"dense_output": True} if checkpoints is None else {"store": "states", "max_states": checkpoints}
+    kept: dict[str, Any] = {"store": "states", "max_states": checkpoints} if checkpoints is not None else {}
+    if checkpoints is None and dense:
+        kept = {"dense_output": True}
     solution = forward_solve(rhs, t_span, y0, p, method, t_eval, options | kept)
-    y0, p = np.array(y0, np.float64), np.array(p, np.float64)
-    return solution, Trajectory(method, solution.steps, solution.t, t_eval is None, solution.ys, y0, p, options)
+    return solution, trajectory_of(solution, method, t_span, y0, p, t_eval is None, options)
+
+
+def trajectory_of(solution: RawSolution, method: ERK, t_span, y0, p, every_step: bool, options: dict[str, Any]) -> Trajectory:
+    """A finished solve as the way back sees it, with copies of the caller's arrays."""
+    y0, p, span = np.array(y0, np.float64), np.array(p, np.float64), (float(t_span[0]), float(t_span[1]))
+    return Trajectory(method, span, solution.naccept, solution.steps, solution.t, every_step, solution.ys, y0, p, options)
 
 
 def replay(slots, first, last, pairs, rows, p, scratch):
