@@ -6,15 +6,17 @@ from typing import Any
 
 from sciad.adjoints.backsolve import Backsolve
 from sciad.adjoints.discrete import Discrete
+from sciad.adjoints.forward import Forward
 from sciad.adjoints.gauss import Gauss
 from sciad.adjoints.interpolating import Interpolating
 from sciad.adjoints.quadrature import Quadrature
 
-__all__ = ["ADJOINTS", "Backsolve", "Discrete", "Gauss", "Interpolating", "Quadrature", "find_adjoint"]
+__all__ = ["ADJOINTS", "Backsolve", "Discrete", "Forward", "Gauss", "Interpolating", "Quadrature", "find_adjoint"]
 
 #: Adjoints by name, with their default options.
 ADJOINTS: dict[str, Any] = {
     "auto": Discrete(), "discrete": Discrete(), "gauss": Gauss(), "quadrature": Quadrature(), "interpolating": Interpolating(), "backsolve": Backsolve(),
+    "forward": Forward(),
 }  # fmt: skip
 
 

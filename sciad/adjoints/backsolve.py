@@ -87,8 +87,8 @@ class _WayBack(WayBack):
         options = self.options(times[first], times[last], (n, n, self.rhs.n_p))
         t_eval = times[first + 1 : last + 1]
         rhs = Rhs(back_rhs(), len(self.z), len(self.context.values), owner=self.context)
-        name, t_from, t_to = self.adjoint.name, float(times[first]), float(times[last])
-        solution = reverse_solve(name, rhs, self.context, self.z, t_from, t_to, t_eval=t_eval, stops=stops, jumps=jumps, n_reset=n, **options)
+        options |= {"t_eval": t_eval, "stops": stops, "jumps": jumps, "n_reset": n}
+        solution = reverse_solve(self.adjoint.name, rhs, self.context, self.z, float(times[first]), float(times[last]), **options)
         self._compare(t_eval, solution.ys[:, :n], self.states[first + 1 : last + 1])
         self.z = solution.ys[-1].copy()
         self.z[n : 2 * n] += self.bars[last]

@@ -14,19 +14,15 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
 
-from sciad.adjoints.discrete import state_derivative
+from sciad.adjoints.primal import saved_derivatives, state_derivative
 from sciad.adjoints.reverse_rhs import Context
 from sciad.adjoints.trajectory import Piece, Trajectory, solve_forward
-from sciad.backend import call_address, data_address
 from sciad.errors import ShapeError, SolveError
 from sciad.solvers.integrate import RawSolution, integrate
-from sciad.solvers.link import link
-from sciad.solvers.memory import get
 from sciad.solvers.rhs import Rhs
 from sciad.solvers.status import Status
 
@@ -191,26 +187,4 @@ def time_cotangents(rhs: Rhs, trajectory: Trajectory, ys_bar: np.ndarray, y0_bar
         t0_bar += float(f0 @ ys_bar[0])  # the first saved state is y0, whatever t0
         t1_bar = float(state_derivative(rhs, t1, trajectory.ys[-1], p) @ ys_bar[-1]) if trajectory.n_steps > 0 else 0.0
         return t0_bar, t1_bar, None
-    t_eval_bar = np.zeros(len(trajectory.wanted))
-    ys, wanted = np.ascontiguousarray(trajectory.ys), np.ascontiguousarray(trajectory.wanted)
-    if _along_flow()(rhs.f, p, wanted, ys, ys_bar, t_eval_bar, np.empty(rhs.n)) != 0:
-        raise SolveError("the right-hand side aborted at a saved time")
-    return t0_bar, 0.0, t_eval_bar
-
-
-def along_flow(f, p, times, ys, ys_bar, times_bar, dy):
-    """times_bar[i] = f(t_i, y_i, p) . ys_bar_i."""
-    m, n = ys.shape
-    for i in range(m):
-        if call_address(f, times[i], data_address(ys, i * n), data_address(p, 0), data_address(dy, 0)) != 0:
-            return 1
-        total = 0.0
-        for j in range(n):
-            total += dy[j] * get(data_address(ys_bar, i * n), j)
-        times_bar[i] = total
-    return 0
-
-
-@cache
-def _along_flow():
-    return link(along_flow)
+    return t0_bar, 0.0, np.einsum("mi,mi->m", saved_derivatives(rhs, trajectory.wanted, trajectory.ys, p), ys_bar)

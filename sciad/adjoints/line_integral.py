@@ -12,7 +12,22 @@ from functools import cache
 import numpy as np
 
 from sciad.adjoints.reverse_rhs import (
-    C_AUG, C_DY, C_DY_BAR, C_FIRST, C_LAMBDA, C_N, C_P, C_REV, C_STEP, C_T_BAR, C_TAPE, C_TIMES, C_Y, C_Y_BAR, CONTEXT_NAMES, state_at,
+    C_AUG,
+    C_DY,
+    C_DY_BAR,
+    C_FIRST,
+    C_LAMBDA,
+    C_N,
+    C_P,
+    C_REV,
+    C_STEP,
+    C_T_BAR,
+    C_TAPE,
+    C_TIMES,
+    C_Y,
+    C_Y_BAR,
+    CONTEXT_NAMES,
+    state_at,
 )  # fmt: skip
 from sciad.backend import call_address, data_address
 from sciad.solvers.dense import interpolate, weight

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sciad.adjoints.discrete import forward_solve
+from sciad.adjoints.primal import forward_solve
 from sciad.backend import call_address, data_address
 from sciad.errors import SolveError
 from sciad.solvers.explicit import ERK
