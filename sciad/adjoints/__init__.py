@@ -1,8 +1,34 @@
-"""Adjoints: how a solve is differentiated."""
+"""Adjoints: ways to differentiate a solve.  Each is an object with `forward` and `backward`, see `Discrete`."""
 
+from __future__ import annotations
+
+from typing import Any
+
+from sciad.adjoints.backsolve import Backsolve
 from sciad.adjoints.discrete import Discrete
+from sciad.adjoints.forward import Forward
+from sciad.adjoints.gauss import Gauss
+from sciad.adjoints.interpolating import Interpolating
+from sciad.adjoints.quadrature import Quadrature
 
-__all__ = ["ADJOINTS", "Discrete"]
+__all__ = ["ADJOINTS", "Backsolve", "Discrete", "Forward", "Gauss", "Interpolating", "Quadrature", "find_adjoint"]
 
 #: Adjoints by name, with their default options.
-ADJOINTS = {"auto": Discrete(), "discrete": Discrete()}
+ADJOINTS: dict[str, Any] = {
+    "auto": Discrete(), "discrete": Discrete(), "gauss": Gauss(), "quadrature": Quadrature(), "interpolating": Interpolating(), "backsolve": Backsolve(),
+    "forward": Forward(),
+}  # fmt: skip
+
+
+def find_adjoint(adjoint: Any) -> Any:
+    """The adjoint of a name, or the object itself; ValueError where it is neither a known name nor an adjoint."""
+    if not isinstance(adjoint, str):
+        if not (hasattr(adjoint, "forward") and hasattr(adjoint, "backward")) or isinstance(adjoint, type):
+            hint = f"; did you mean {adjoint.__name__}()?" if isinstance(adjoint, type) else ""
+            raise ValueError(f"{adjoint!r} is not an adjoint: it needs the methods `forward` and `backward`{hint}")
+        return adjoint
+    found = ADJOINTS.get(adjoint.lower())
+    if found is None:
+        names = ", ".join(ADJOINTS)
+        raise ValueError(f"unknown adjoint {adjoint!r}; choose one of {names}, or pass an object such as Discrete(checkpoints=100)")
+    return found

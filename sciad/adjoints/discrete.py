@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +9,13 @@ import numpy as np
 
 from sciad.adjoints.checkpoint import schedule
 from sciad.adjoints.layout import ALL_SLOTS, F_PLAIN, REV, ROW, STEP_BAR
+from sciad.adjoints.primal import forward_solve, state_derivative
 from sciad.adjoints.reverse_step import step_bar
 from sciad.adjoints.sweep import REPLAY_ALL, REPLAY_IN_PLACE, REVERSE, compiled_sweep
+from sciad.adjoints.tangent import Tangents, directional
 from sciad.errors import ShapeError, SolveError
 from sciad.solvers.explicit import ERK
-from sciad.solvers.integrate import RawSolution, integrate
+from sciad.solvers.integrate import RawSolution
 from sciad.solvers.layout import (
     DONE,
     FSAL,
@@ -34,9 +35,8 @@ from sciad.solvers.layout import (
 from sciad.solvers.record import Steps
 from sciad.solvers.rhs import Rhs
 from sciad.solvers.setup import find_method
-from sciad.solvers.status import Status
 
-__all__ = ["Discrete", "Residuals", "forward_solve", "state_derivative"]
+__all__ = ["Discrete", "Residuals"]
 
 EMPTY = np.empty(0)
 TAPE_BYTES = 64 * 1024  # a step whose tapes are larger than this is taken again on the way back
@@ -96,6 +96,13 @@ class Discrete:
             raise ShapeError(f"ys_bar has shape {ys_bar.shape}, the saved states {residuals.ys.shape}")
         return _Sweep(rhs, residuals, ys_bar, times).run()
 
+    def jvp(self, rhs: Rhs, t_span, y0, p, t_eval=None, options=None, y0_dot=None, p_dot=None, t_span_dot=(0.0, 0.0), t_eval_dot=None):
+        """(RawSolution, ys_dot (m, n)): the solve and the derivative of its steps in the direction y0_dot (n,), p_dot (n_p,) and the times.
+
+        None stands for zero.  Times as in the description of the class; t_span_dot[1] matters only where every step is saved.
+        """
+        return directional(Tangents(False), False, rhs, t_span, y0, p, t_eval, options, y0_dot, p_dot, t_span_dot, t_eval_dot)
+
     def _store(self, rhs: Rhs, method: ERK) -> str:
         if self.store not in ("auto", "tapes", "states"):
             raise ValueError(f"store must be 'auto', 'tapes' or 'states', not {self.store!r}")
@@ -103,28 +110,6 @@ class Discrete:
             return self.store
         entries = len(method.dense) * (2 * rhs.n + rhs.tape_size)
         return "tapes" if 8 * entries <= TAPE_BYTES else "states"
-
-
-def forward_solve(rhs: Rhs, t_span, y0, p, method: ERK, t_eval, options: dict[str, Any]) -> RawSolution:
-    """A solve whose result is going to be differentiated: SolveError (or KeyboardInterrupt) instead of a status."""
-    for name in ("stops", "jumps"):
-        if options.get(name) is not None:
-            raise ValueError(f"{name} cannot be differentiated by this adjoint; leave them out")
-    solution = integrate(rhs, t_span, y0, p, method, t_eval, **options)
-    if solution.status == Status.INTERRUPTED:
-        raise KeyboardInterrupt
-    if not solution.success:
-        raise SolveError(f"the solve to be differentiated failed: {solution.message}")
-    return solution
-
-
-def state_derivative(rhs: Rhs, t: float, y: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """f(t, y, p), evaluated once from Python; SolveError if the right-hand side aborts."""
-    y, p, dy = np.ascontiguousarray(y), np.ascontiguousarray(p), np.empty(rhs.n)
-    function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_double, *[ctypes.c_ssize_t] * 3)(rhs.f)
-    if function(t, y.ctypes.data, p.ctypes.data, dy.ctypes.data) != 0:
-        raise SolveError(f"the right-hand side aborted at t = {t!r}")
-    return dy
 
 
 class _Sweep:

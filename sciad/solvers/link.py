@@ -33,12 +33,14 @@ from sciad.solvers.memory import *
 '''
 
 
-def link(entry: FunctionType, *helpers: FunctionType, imports: str = "") -> Any:
-    """Compile `entry`, which may call `helpers` (callees first) and the names of backend, layout and memory; a dispatcher."""
+def link(entry: FunctionType, *helpers: FunctionType, imports: str = "", decorator: str = "@njit") -> Any:
+    """Compile `entry`, which may call `helpers` (callees first) and the names of backend, layout and memory; a dispatcher.
+
+    With ``decorator="@cfunc(...)"`` it becomes a C function, whose ``address`` others can call.
+    """
     parts = [HEADER, imports, "\n" if imports else ""]
     for function in (*helpers, entry):
-        decorator = "@njit" if function is entry else "@njit(cache=False)"
-        parts.append(f"{decorator}\n{_source(function)}\n\n")
+        parts.append(f"{decorator if function is entry else '@njit(cache=False)'}\n{_source(function)}\n\n")
     return getattr(load_kernels("".join(parts), entry.__name__), entry.__name__)
 
 

@@ -1,0 +1,190 @@
+"""What the continuous adjoints share: the way forward, jumps at saved times, tolerances, the cotangents of times.
+
+For y' = f(t, y, p) and a loss of the states at saved times t_i with cotangents y_bar_i, lambda is 0 beyond the last t_i, jumps by
+y_bar_i at each (t0 included), and between them, from the end to the beginning,
+
+    lambda' = -J^T lambda,    y0_bar = lambda(t0),    p_bar = integral of f_p^T lambda over [t0, t1]
+
+(Cao, Li, Petzold, Serban, SIAM J. Sci. Comput. 24 (2003) 1076).  Times are those of the exact flow: f(t_i, y_i) . y_bar_i for a
+saved time, -f(t0, y0) . y0_bar for t0; t1 carries one only where every step is saved, otherwise the saved times do.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from sciad.adjoints.primal import saved_derivatives, state_derivative
+from sciad.adjoints.reverse_rhs import Context
+from sciad.adjoints.trajectory import Piece, Trajectory, solve_forward
+from sciad.errors import ShapeError, SolveError
+from sciad.solvers.integrate import RawSolution, integrate
+from sciad.solvers.rhs import Rhs
+from sciad.solvers.status import Status
+
+__all__ = ["Continuous", "WayBack", "AlongForward", "reverse_solve", "time_cotangents", "checked_bar"]
+
+JUMP_ENTRIES = 1 << 18  # of the table of jumps in one reverse solve: with more, it is done in several
+
+
+@dataclass(frozen=True)
+class Continuous(ABC):
+    """The options of a continuous adjoint.
+
+    ``checkpoints``: keep at most so many states (at least 2) of the forward solve, and take its steps again, stretch by stretch.
+    ``rtol``, ``atol``, ``method``: of the reverse solve; those of the forward solve where None.  `atol` is meant for cotangents of
+    size 1: it is multiplied by the largest entry of ys_bar, so that the gradient of c L is c times that of L.
+    """
+
+    checkpoints: int | None = None
+    rtol: Any = None
+    atol: Any = None
+    method: Any = None
+
+    name: ClassVar[str]
+
+    def forward(self, rhs: Rhs, t_span, y0, p, t_eval=None, options: dict[str, Any] | None = None) -> tuple[RawSolution, Trajectory]:
+        """Solve, and keep what `backward` needs; options as for `integrate`.  SolveError if the solve fails."""
+        return solve_forward(rhs, t_span, y0, p, t_eval, options, self.checkpoints)
+
+    def backward(self, rhs: Rhs, residuals: Trajectory, ys_bar, times: bool = True):
+        """(y0_bar (n,), p_bar (n_p,), t0_bar, t1_bar, t_eval_bar (m,) or None) from ys_bar (m, n), the cotangent of the saved states.
+
+        Without `times`, the last three are 0.0, 0.0 and None.  SolveError if the reverse solve fails.
+        """
+        ys_bar = checked_bar(ys_bar, residuals.ys)
+        y0_bar, p_bar = self._way_back(rhs, residuals, ys_bar).run()
+        return y0_bar, p_bar, *(time_cotangents(rhs, residuals, ys_bar, y0_bar) if times else (0.0, 0.0, None))
+
+    @abstractmethod
+    def _way_back(self, rhs: Rhs, residuals: Trajectory, ys_bar: np.ndarray) -> WayBack:
+        """One way back, not begun."""
+
+
+class WayBack(ABC):
+    """One way back: the context of its reverse solves, and their options."""
+
+    with_p = False  # whether p_bar is part of what the reverse right-hand side integrates
+
+    def __init__(self, adjoint: Continuous, rhs: Rhs, trajectory: Trajectory, ys_bar: np.ndarray) -> None:
+        self.adjoint, self.rhs, self.trajectory, self.ys_bar = adjoint, rhs, trajectory, ys_bar
+        self.context = Context(rhs, trajectory.p, trajectory.method.dense, self.with_p)
+        self.scale = float(np.max(np.abs(ys_bar), initial=0.0))
+        if not math.isfinite(self.scale):
+            raise SolveError(f"{adjoint.name} adjoint: the cotangent of the saved states is not finite; check the loss")
+
+    @abstractmethod
+    def run(self) -> tuple[np.ndarray, np.ndarray]:
+        """y0_bar and p_bar."""
+
+    def options(self, t_from: float, t_to: float, sizes: tuple[int, ...]) -> dict[str, Any]:
+        """Options of a reverse solve whose state consists of groups of these sizes, each with an error norm of its own."""
+        adjoint, forward = self.adjoint, self.trajectory.options
+        options = {name: forward[name] for name in ("controller", "max_step", "min_step") if name in forward}
+        options["max_steps"] = max(int(forward.get("max_steps", 100_000)), 10 * self.trajectory.n_steps)
+        options["method"] = adjoint.method or self.trajectory.method
+        if forward.get("fixed_step") is not None and adjoint.rtol is None and adjoint.atol is None:
+            return options | {"fixed_step": min(forward["fixed_step"], abs(t_to - t_from))}
+        options["rtol"], options["atol"] = self.tolerances(sizes)
+        return options
+
+    def tolerances(self, sizes: tuple[int, ...]) -> tuple[Any, Any]:
+        """rtol and atol of the reverse solve: one number each, or vectors that make the error norm the sum of those of the groups."""
+        rtol = self.trajectory.options.get("rtol", 1e-3) if self.adjoint.rtol is None else self.adjoint.rtol
+        atol = self.trajectory.options.get("atol", 1e-6) if self.adjoint.atol is None else self.adjoint.atol
+        rtol, atol = float(np.min(rtol)), self.scale * float(np.min(atol))
+        sizes = tuple(size for size in sizes if size)
+        if len(sizes) < 2:
+            return rtol, atol
+        shares = np.concatenate([np.full(size, math.sqrt(size / sum(sizes))) for size in sizes])
+        return np.maximum(rtol * shares, 100 * np.finfo(float).eps), atol * shares
+
+
+class AlongForward(WayBack):
+    """A way back that reads the forward solution, from the last saved time to t0: in pieces, and in each from jump to jump.
+
+    A subclass says what else the state z of the reverse solve holds, behind lambda, and what is done with each reverse solve.
+    """
+
+    def __init__(self, *args) -> None:
+        super().__init__(*args)
+        self.z = np.zeros(self.rhs.n + (self.rhs.n_p if self.with_p else 0))
+
+    @property
+    def p_bar(self) -> np.ndarray:
+        """Cotangent of the parameters so far."""
+        return self.z[self.rhs.n :]
+
+    @abstractmethod
+    def solve(self, t_from: float, t_to: float, stops: np.ndarray, jumps: np.ndarray) -> None:
+        """Take z from t_from to t_to, with jumps at the times between."""
+
+    def run(self) -> tuple[np.ndarray, np.ndarray]:
+        """y0_bar and p_bar."""
+        wanted, n = self.trajectory.wanted, self.rhs.n
+        left = len(wanted)  # saved times whose cotangent has not been added yet
+        if left and self.scale > 0.0:
+            here = float(wanted[-1])
+            for piece in self.trajectory.pieces(self.rhs, here):
+                self.context.show(piece.pairs, piece.rows, piece.first, piece.last)
+                left, here = self._piece(piece, left, here)
+            if left:
+                self.z[:n] += self.ys_bar[:left].sum(axis=0)
+        return self.z[:n].copy(), self.p_bar.copy()
+
+    def _piece(self, piece: Piece, left: int, here: float) -> tuple[int, float]:
+        """Through one piece of the forward solution; how many saved times are left, and where z is then."""
+        wanted, n, (begin, end) = self.trajectory.wanted, self.rhs.n, piece.span
+        direction, most = 1.0 if end > begin else -1.0, max(1, JUMP_ENTRIES // len(self.z))
+        while here != begin:
+            if left and wanted[left - 1] == here:
+                left -= 1
+                self.z[:n] += self.ys_bar[left]
+            inside = left
+            while inside and left - inside < most and direction * (wanted[inside - 1] - begin) > 0.0:
+                inside -= 1
+            more = inside and left - inside == most and direction * (wanted[inside - 1] - begin) > 0.0
+            to = float(wanted[inside - 1]) if more else begin
+            jumps = np.zeros((left - inside, len(self.z)))
+            jumps[:, :n] = self.ys_bar[inside:left][::-1]
+            self.solve(here, to, wanted[inside:left][::-1], jumps)
+            left, here = inside, to
+        return left, here
+
+
+def reverse_solve(name: str, rhs: Rhs, context: Context, z: np.ndarray, t_from: float, t_to: float, **options) -> RawSolution:
+    """A reverse solve from t_from to t_to, saved at its end if not said otherwise; SolveError (or KeyboardInterrupt) where it fails."""
+    options = {"t_eval": np.array([t_to])} | options
+    solution = integrate(rhs, (t_from, t_to), z, context.values, **options)
+    if solution.status == Status.INTERRUPTED:
+        raise KeyboardInterrupt
+    if not solution.success:
+        raise SolveError(
+            f"{name} adjoint: the reverse solve from t = {t_from!r} to {t_to!r} failed: {solution.message} "
+            "Use adjoint='discrete', which follows the steps of the forward solve, or a stiff method for both solves."
+        )
+    return solution
+
+
+def checked_bar(ys_bar, ys: np.ndarray) -> np.ndarray:
+    """ys_bar as a contiguous float array; ShapeError unless it has the shape of the saved states."""
+    ys_bar = np.ascontiguousarray(ys_bar, np.float64)
+    if ys_bar.shape != ys.shape:
+        raise ShapeError(f"ys_bar has shape {ys_bar.shape}, the saved states {ys.shape}")
+    return ys_bar
+
+
+def time_cotangents(rhs: Rhs, trajectory: Trajectory, ys_bar: np.ndarray, y0_bar: np.ndarray):
+    """(t0_bar, t1_bar, t_eval_bar (m,) or None) of the exact flow."""
+    (t0, t1), p = trajectory.span, trajectory.p
+    f0 = state_derivative(rhs, t0, trajectory.y0, p)
+    t0_bar = -float(f0 @ y0_bar)
+    if trajectory.every_step:
+        t0_bar += float(f0 @ ys_bar[0])  # the first saved state is y0, whatever t0
+        t1_bar = float(state_derivative(rhs, t1, trajectory.ys[-1], p) @ ys_bar[-1]) if trajectory.n_steps > 0 else 0.0
+        return t0_bar, t1_bar, None
+    return t0_bar, 0.0, np.einsum("mi,mi->m", saved_derivatives(rhs, trajectory.wanted, trajectory.ys, p), ys_bar)

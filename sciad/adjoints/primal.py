@@ -1,0 +1,65 @@
+"""The solve that is differentiated, and its right-hand side evaluated at single states."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from sciad.backend import call_address, data_address
+from sciad.errors import SolveError
+from sciad.solvers.explicit import ERK
+from sciad.solvers.integrate import RawSolution, integrate
+from sciad.solvers.link import link
+from sciad.solvers.rhs import Rhs
+from sciad.solvers.status import Status
+
+__all__ = ["forward_solve", "state_derivative", "saved_derivatives"]
+
+
+def forward_solve(rhs: Rhs, t_span, y0, p, method: ERK, t_eval, options: dict[str, Any]) -> RawSolution:
+    """A solve whose result is going to be differentiated: SolveError (or KeyboardInterrupt) instead of a status."""
+    for name in ("stops", "jumps"):
+        if options.get(name) is not None:
+            raise ValueError(f"{name} cannot be differentiated by this adjoint; leave them out")
+    solution = integrate(rhs, t_span, y0, p, method, t_eval, **options)
+    if solution.status == Status.INTERRUPTED:
+        raise KeyboardInterrupt
+    if not solution.success:
+        raise SolveError(f"the solve to be differentiated failed: {solution.message}")
+    return solution
+
+
+def state_derivative(rhs: Rhs, t: float, y: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """f(t, y, p), evaluated once from Python; SolveError if the right-hand side aborts."""
+    y, p, dy = np.ascontiguousarray(y), np.ascontiguousarray(p), np.empty(rhs.n)
+    function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_double, *[ctypes.c_ssize_t] * 3)(rhs.f)
+    if function(t, y.ctypes.data, p.ctypes.data, dy.ctypes.data) != 0:
+        raise SolveError(f"the right-hand side aborted at t = {t!r}")
+    return dy
+
+
+def saved_derivatives(rhs: Rhs, times: np.ndarray, ys: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """f at saved times (m,) and states (m, n), shape (m, n); SolveError if the right-hand side aborts."""
+    times, ys, p = (np.ascontiguousarray(x, np.float64) for x in (times, ys, p))
+    dys = np.empty(ys.shape)
+    failed = _evaluate()(rhs.f, times, ys, p, dys)
+    if failed >= 0:
+        raise SolveError(f"the right-hand side aborted at t = {float(times[failed])!r}")
+    return dys
+
+
+def evaluate_all(f, times, ys, p, dys):
+    """dys[i] = f(times[i], ys[i], p); the number of the first row where f aborts, or -1."""
+    m, n = ys.shape
+    for i in range(m):
+        if call_address(f, times[i], data_address(ys, i * n), data_address(p, 0), data_address(dys, i * n)) != 0:
+            return i
+    return -1
+
+
+@cache
+def _evaluate():
+    return link(evaluate_all)

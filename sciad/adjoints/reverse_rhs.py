@@ -1,0 +1,131 @@
+"""The right-hand side of a continuous adjoint as a C function that reads the forward solution from its dense output.
+
+The solver knows it as any other right-hand side; what it takes for the parameters is a context, a float64 array that holds
+addresses, sizes and the step of the forward solution where the last evaluation was (names below, read with `memory.get_int`).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from sciad.backend import call_address
+from sciad.solvers.dense import interpolate, weight
+from sciad.solvers.link import link
+from sciad.solvers.memory import get, get_int, put, put_int
+from sciad.solvers.rhs import Rhs
+
+__all__ = ["Context", "CONTEXT_NAMES", "state_at", "address", "lambda_rhs"]
+
+(
+    C_F,  # addresses of the right-hand side, its tape-writing twin and its reverse
+    C_AUG,
+    C_REV,
+    C_P,  # address of the parameters
+    C_N,  # numbers of states, of parameters
+    C_NP,
+    C_WITH_P,  # 1: the state of the reverse solve is lambda followed by p_bar; 0: lambda alone
+    C_TIMES,  # the forward solution: times and sizes of steps, rows of states and stage derivatives, as `Steps` has them
+    C_ROWS,
+    C_WIDTH,
+    C_ROW,  # step that the first row belongs to
+    C_FIRST,  # steps C_FIRST to C_LAST - 1 are there
+    C_LAST,
+    C_STEP,  # the step where the last evaluation was
+    C_TABLE,
+    C_STAGES,
+    C_TERMS,
+    C_Y,  # scratch: state and derivative (C_N each), cotangent of the derivative, of the time, of the parameters, tape
+    C_DY,
+    C_DY_BAR,
+    C_T_BAR,
+    C_P_BAR,
+    C_LAMBDA,  # for integrals along the solutions: lambda, and what they do not need
+    C_Y_BAR,
+    C_TAPE,
+    C_SIZE,
+) = range(26)
+
+CONTEXT_NAMES = f"from sciad.adjoints.reverse_rhs import {', '.join(sorted(name for name in dict(globals()) if name.startswith('C_')))}\n"
+
+
+def address(array: np.ndarray) -> int:
+    """Address of the first entry of an array."""
+    return array.__array_interface__["data"][0]
+
+
+class Context:
+    """The context of a reverse solve, with the scratch memory that it points to."""
+
+    def __init__(self, rhs: Rhs, p: np.ndarray, table: np.ndarray, with_p: bool) -> None:
+        n, n_p = rhs.n, rhs.n_p
+        self.values = np.zeros(C_SIZE)
+        self.slots = self.values.view(np.int64)
+        self.slots[[C_F, C_AUG, C_REV]] = rhs.f, rhs.aug(), rhs.rev()
+        self.slots[[C_P, C_N, C_NP, C_WITH_P]] = address(p), n, n_p, with_p
+        self.slots[[C_TABLE, C_STAGES, C_TERMS]] = address(table), *table.shape
+        sizes = {C_Y: n, C_DY: n, C_DY_BAR: n, C_T_BAR: 1, C_P_BAR: n_p, C_LAMBDA: n, C_Y_BAR: n, C_TAPE: rhs.tape_size}
+        scratch = np.zeros(sum(sizes.values()))
+        place = address(scratch)
+        for name, size in sizes.items():
+            self.slots[name] = place
+            place += 8 * size
+        self._alive: list[Any] = [rhs, p, table, scratch]
+        self._forward: tuple[Any, ...] = ()
+
+    def show(self, pairs: np.ndarray, rows: np.ndarray, first: int, last: int) -> None:
+        """Let the right-hand side see steps first to last - 1 of the forward solution; row 0 belongs to step `first`."""
+        self.slots[[C_TIMES, C_ROWS, C_WIDTH, C_ROW]] = address(pairs), address(rows), rows.shape[1], first
+        self.slots[[C_FIRST, C_LAST, C_STEP]] = first, last, last - 1
+        self._forward = pairs, rows
+
+    def rhs(self, f: int) -> Rhs:
+        """What the solver receives: `f` is the address of a function that takes this context for its parameters."""
+        n = int(self.slots[C_N])
+        return Rhs(f, n + int(self.slots[C_NP]) if self.slots[C_WITH_P] else n, C_SIZE, owner=self)
+
+
+def state_at(t, c):
+    """Write y(t) to C_Y and leave the step that t lies in at C_STEP; c is the address of the context."""
+    times, step, n = get_int(c, C_TIMES), get_int(c, C_STEP), get_int(c, C_N)
+    direction = 1.0 if get(times, 2 * step + 1) > 0.0 else -1.0
+    while step > get_int(c, C_FIRST) and direction * (t - get(times, 2 * step)) < 0.0:
+        step -= 1
+    while step + 1 < get_int(c, C_LAST) and direction * (t - get(times, 2 * step + 2)) > 0.0:
+        step += 1
+    put_int(c, C_STEP, step)
+    h = get(times, 2 * step + 1)
+    y = get_int(c, C_ROWS) + 8 * get_int(c, C_WIDTH) * (step - get_int(c, C_ROW))
+    table, stages, terms = get_int(c, C_TABLE), get_int(c, C_STAGES), get_int(c, C_TERMS)
+    interpolate(table, stages, terms, (t - get(times, 2 * step)) / h, h, n, y, y + 8 * n, get_int(c, C_Y))
+
+
+def reverse_rhs(t, z, c, dz):
+    """lambda' = -J^T lambda and, where wanted, p_bar' = -f_p^T lambda, at the state that the forward solution has at t."""
+    n, n_p, y, p, tape = get_int(c, C_N), get_int(c, C_NP), get_int(c, C_Y), get_int(c, C_P), get_int(c, C_TAPE)
+    dy_bar, p_bar = get_int(c, C_DY_BAR), get_int(c, C_P_BAR)
+    state_at(t, c)
+    for i in range(n):
+        put(dy_bar, i, -get(z, i))
+        put(dz, i, 0.0)
+    if get_int(c, C_WITH_P) == 1:
+        p_bar = dz + 8 * n
+        for i in range(n_p):
+            put(p_bar, i, 0.0)
+    code = call_address(get_int(c, C_AUG), t, y, p, get_int(c, C_DY), tape)
+    if code != 0:
+        return code
+    return call_address(get_int(c, C_REV), t, y, p, tape, dy_bar, dz, p_bar, get_int(c, C_T_BAR))
+
+
+@cache
+def lambda_rhs() -> int:
+    """Address of `reverse_rhs`, compiled."""
+    return _compiled().address
+
+
+@cache
+def _compiled():
+    return link(reverse_rhs, weight, interpolate, state_at, imports=CONTEXT_NAMES, decorator="@cfunc(kernel_signature(1, 3))")

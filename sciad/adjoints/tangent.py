@@ -1,0 +1,126 @@
+"""Tangents of a solve: the state and some directional derivatives of it, integrated together through `jvp`, compiled.
+
+    y' = f(t, y, p),    s_j' = J s_j + f_p d_j,    j = 1, ..., k
+
+Without error control of the tangents the steps are those of the plain solve, and s_j is the exact derivative of what they compute:
+a Runge-Kutta method applied to this system is the derivative of the method applied to the first part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from sciad.adjoints.primal import forward_solve, saved_derivatives, state_derivative
+from sciad.adjoints.reverse_rhs import address
+from sciad.backend import call_address
+from sciad.solvers.link import link
+from sciad.solvers.memory import get_int
+from sciad.solvers.rhs import Rhs
+from sciad.solvers.setup import find_method
+
+__all__ = ["RECORDS", "Tangents", "directional"]
+
+RECORDS = ("dense_output", "store", "max_states")  # options that keep what a solve passes through
+(
+    S_JVP,  # address of the derivative of the right-hand side
+    S_P,
+    S_N,
+    S_NP,
+    S_K,  # number of tangents
+    S_P_DOT,  # address of the directions d_j, S_K rows of S_NP
+) = range(6)
+
+
+@dataclass(frozen=True)
+class Tangents:
+    """How to solve with tangents: ``error_control``, whether they count in the error norm, each with a norm of its own."""
+
+    error_control: bool
+
+    def solve(self, rhs: Rhs, t_span, y0, p, t_eval, options: dict[str, Any], y0_dot: np.ndarray, p_dot: np.ndarray):
+        """(RawSolution of the whole system, ys (m, n), s (k, m, n)) from directions y0_dot (k, n) and p_dot (k, n_p), k at least 1.
+
+        SolveError if the solve fails.
+        """
+        y0_dot, p_dot, n = np.asarray(y0_dot, np.float64), np.ascontiguousarray(p_dot, np.float64), rhs.n
+        context = np.zeros(S_P_DOT + 1)
+        context.view(np.int64)[:] = rhs.jvp(), address(p), n, rhs.n_p, len(p_dot), address(p_dot)
+        both = Rhs(_compiled().address, n * (1 + len(p_dot)), len(context), owner=(rhs, p, p_dot))
+        options = dict(options)
+        if options.get("fixed_step") is None:
+            options |= self._tolerances(options, n, p, y0_dot, p_dot)
+        method = find_method(options.pop("method", "Tsit5"))
+        solution = forward_solve(both, t_span, np.concatenate([y0, y0_dot.ravel()]), context, method, t_eval, options)
+        states = solution.ys.reshape(len(solution.t), 1 + len(p_dot), n)
+        return solution, np.ascontiguousarray(states[:, 0]), states[:, 1:].transpose(1, 0, 2)
+
+    def _tolerances(self, options: dict[str, Any], n: int, p, y0_dot: np.ndarray, p_dot: np.ndarray) -> dict[str, Any]:
+        """rtol and atol of the whole system: its error norm is that of y, plus those of the tangents if they count.
+
+        The absolute tolerance of a tangent is that of y times the size of its direction, for parameters relative to their size.
+        """
+        rtol = np.broadcast_to(np.asarray(options.get("rtol", 1e-3), float), n)
+        atol = np.broadcast_to(np.asarray(options.get("atol", 1e-6), float), n)
+        sizes = np.hstack([np.abs(y0_dot), np.abs(p_dot) / np.where(p == 0.0, 1.0, np.abs(p))]).max(axis=1)
+        sizes[sizes == 0.0] = 1.0
+        share = 1.0
+        if self.error_control:
+            share = 1.0 / np.sqrt(1 + len(sizes))  # the norm is a mean over all, and all groups are equally large
+        else:
+            sizes[:] = np.inf
+        relative = np.maximum(np.tile(share * rtol, 1 + len(sizes)), 100 * np.finfo(float).eps)
+        counted = np.where(atol == 0.0, np.finfo(float).tiny, atol)  # 0 times infinity
+        return {"rtol": relative, "atol": np.concatenate([share * atol, np.outer(share * sizes, counted).ravel()])}
+
+
+def directional(tangents: Tangents, exact_flow: bool, rhs: Rhs, t_span, y0, p, t_eval, options, y0_dot, p_dot, t_span_dot, t_eval_dot):
+    """(RawSolution, ys_dot (m, n)) of a solve in one direction of y0, p and the times; None stands for zero.
+
+    A saved time moves its state by f there or, if not `exact_flow` and inside a step, by the slope of the dense output.
+    """
+    options, y0, p = dict(options or {}), np.array(y0, np.float64), np.array(p, np.float64)
+    p_dot = np.zeros(rhs.n_p) if p_dot is None else np.asarray(p_dot, np.float64)
+    y0_dot = np.zeros(rhs.n) if y0_dot is None else np.asarray(y0_dot, np.float64)
+    start = y0_dot - state_derivative(rhs, t_span[0], y0, p) * t_span_dot[0] if t_span_dot[0] else y0_dot
+    inner, plain = {k: v for k, v in options.items() if k not in RECORDS}, None
+    slopes = t_eval_dot is not None and not exact_flow
+    if slopes or any(options.get(name) for name in RECORDS):  # a record must be of y alone
+        given = options | {"dense_output": True} if slopes else options
+        method = find_method(options.get("method", "Tsit5"))
+        plain = forward_solve(rhs, t_span, y0, p, method, t_eval, {k: v for k, v in given.items() if k != "method"})
+    saved, ys, s = tangents.solve(rhs, t_span, y0, p, plain.t if plain else t_eval, inner, start[None], p_dot[None])
+    solution, ys_dot = plain or replace(saved, ys=ys), s[0].copy()
+    if t_eval is None:
+        ys_dot[0] = y0_dot  # the first saved state is y0, whatever t0
+        if t_span_dot[1] and len(ys_dot) > 1:
+            ys_dot[-1] += state_derivative(rhs, t_span[1], solution.ys[-1], p) * t_span_dot[1]
+    elif t_eval_dot is not None:
+        dys = saved_derivatives(rhs, solution.t, solution.ys, p)
+        if slopes and solution.naccept > 0:
+            inside = ~np.isin(solution.t, solution.steps.times)
+            dys[inside] = solution.sol.derivative(solution.t[inside]).T
+        ys_dot += dys * np.asarray(t_eval_dot, np.float64)[:, None]
+    return solution, ys_dot
+
+
+def simultaneous(t, z, c, dz):
+    """f(t, y, p), and J s_j + f_p d_j for each tangent."""
+    jvp, p, n, n_p, p_dot = get_int(c, S_JVP), get_int(c, S_P), get_int(c, S_N), get_int(c, S_NP), get_int(c, S_P_DOT)
+    for j in range(get_int(c, S_K)):
+        s = 8 * n * (j + 1)
+        code = call_address(jvp, t, 0.0, z, z + s, p, p_dot + 8 * n_p * j, dz, dz + s)
+        if code != 0:
+            return code
+    return 0
+
+
+@cache
+def _compiled():
+    names = "from sciad.adjoints.tangent import S_JVP, S_K, S_N, S_NP, S_P, S_P_DOT\n"
+    return link(simultaneous, imports=names, decorator="@cfunc(kernel_signature(1, 3))")
+
+

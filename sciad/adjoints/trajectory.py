@@ -1,0 +1,141 @@
+"""The forward solution as continuous adjoints read it: with its stages, all at once or stretch by stretch from kept states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from sciad.adjoints.primal import forward_solve
+from sciad.backend import call_address, data_address
+from sciad.errors import SolveError
+from sciad.solvers.explicit import ERK
+from sciad.solvers.integrate import RawSolution
+from sciad.solvers.layout import DONE, FSAL, N_EXTRA, N_SLOTS, N_STAGES, PART, STAGE, STEP, Y_NEW, F, K, N, P, Y
+from sciad.solvers.link import link
+from sciad.solvers.memory import get, get_int, put_int
+from sciad.solvers.record import Steps
+from sciad.solvers.recording import copy
+from sciad.solvers.rhs import Rhs
+from sciad.solvers.setup import find_method
+
+__all__ = ["Piece", "Trajectory", "solve_forward", "trajectory_of"]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Steps first to last - 1 of a forward solve: pairs as in `Steps`, of the whole solve, and rows from step `first` on."""
+
+    pairs: np.ndarray
+    rows: np.ndarray
+    first: int
+    last: int
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Where the piece begins and ends, in the direction of the forward solve."""
+        return float(self.pairs[self.first, 0]), float(self.pairs[self.last, 0])
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """What the way back needs of the way forward; `wanted` (m,) are the times of the saved states `ys` (m, n)."""
+
+    method: ERK
+    span: tuple[float, float]
+    n_steps: int
+    steps: Steps | None
+    wanted: np.ndarray
+    every_step: bool
+    ys: np.ndarray
+    y0: np.ndarray
+    p: np.ndarray
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def pieces(self, rhs: Rhs, start: float) -> Iterator[Piece]:
+        """The solution from its step that holds `start` back to t0, in pieces, the last one first."""
+        steps, n_steps = self.steps, self.n_steps
+        if n_steps == 0:
+            return
+        if steps.store != "states":
+            yield Piece(steps.pairs, steps.states, 0, n_steps)
+            return
+        direction = np.sign(steps.pairs[0, 1])
+        for row in reversed(range(len(steps.states))):
+            first, last = row * steps.every, min((row + 1) * steps.every, n_steps)
+            if first < last and direction * (start - steps.pairs[first, 0]) > 0:
+                yield Piece(steps.pairs, take_again(rhs, self, row, first, last), first, last)
+
+
+def solve_forward(rhs: Rhs, t_span, y0, p, t_eval, options: dict[str, Any] | None, checkpoints: int | None, dense: bool = True):
+    """(RawSolution, Trajectory) with at most `checkpoints` states or, where that is None, the stages of every step if `dense`.
+
+    SolveError if the solve fails.
+    """
+    options = dict(options or {})
+    method = find_method(options.pop("method", "Tsit5"))
+    if checkpoints is not None and t_eval is None:
+        raise ValueError("checkpoints need t_eval: without it every state is kept anyway")
+    kept: dict[str, Any] = {"store": "states", "max_states": checkpoints} if checkpoints is not None else {}
+    if checkpoints is None and dense:
+        kept = {"dense_output": True}
+    solution = forward_solve(rhs, t_span, y0, p, method, t_eval, options | kept)
+    return solution, trajectory_of(solution, method, t_span, y0, p, t_eval is None, options)
+
+
+def trajectory_of(solution: RawSolution, method: ERK, t_span, y0, p, every_step: bool, options: dict[str, Any]) -> Trajectory:
+    """A finished solve as the way back sees it, with copies of the caller's arrays."""
+    y0, p, span = np.array(y0, np.float64), np.array(p, np.float64), (float(t_span[0]), float(t_span[1]))
+    return Trajectory(method, span, solution.naccept, solution.steps, solution.t, every_step, solution.ys, y0, p, options)
+
+
+def replay(slots, first, last, pairs, rows, p, scratch):
+    """Take steps first to last - 1 again from the state in row 0, with all stages, into rows from `first` on."""
+    s = data_address(slots, 0)
+    put_int(s, P, data_address(p, 0))
+    n, times, width = get_int(s, N), data_address(pairs, 0), 8 * rows.shape[1]
+    row, end = data_address(rows, 0), data_address(scratch, 0)
+    put_int(s, STAGE, end + 8 * n)
+    put_int(s, Y_NEW, end)
+    for step in range(first, last):
+        t, h, k = get(times, 2 * step), get(times, 2 * step + 1), row + 8 * n
+        put_int(s, Y, row)
+        put_int(s, K, k)
+        if get_int(s, FSAL) == 1 and step > first:
+            copy(n, row - width + 8 * n * get_int(s, N_STAGES), k)
+        elif call_address(get_int(s, F), t, row, get_int(s, P), k) != 0:
+            return 1
+        put_int(s, PART, 0)
+        code = call_address(get_int(s, STEP), t, h, s)
+        if code == 0 and get_int(s, N_EXTRA) > 0:
+            put_int(s, PART, 1)
+            code = call_address(get_int(s, STEP), t, h, s)
+        if code != 0:
+            return code
+        row += width
+        if step < last - 1:
+            copy(n, end, row)
+    return 0
+
+
+@cache
+def _replay():
+    return link(replay, copy)
+
+
+def take_again(rhs: Rhs, trajectory: Trajectory, row: int, first: int, last: int) -> np.ndarray:
+    """Rows of states and stage derivatives of steps first to last - 1, exactly as the forward solve had them."""
+    method, n, steps = trajectory.method, rhs.n, trajectory.steps
+    rows = np.zeros((last - first, n * (1 + len(method.dense))))
+    rows[0, :n] = steps.states[row]
+    slots = np.zeros(N_SLOTS, np.int64)
+    tableau = method.tableau
+    slots[[F, N, STEP, N_STAGES, N_EXTRA, FSAL]] = rhs.f, n, method.step, tableau.n_stages, tableau.n_extra, tableau.fsal
+    if _replay()(slots, first, last, steps.pairs, rows, trajectory.p, np.empty(2 * n)) != DONE:
+        raise SolveError(f"the right-hand side aborted when the steps from t = {steps.times[first]!r} were taken again")
+    return rows
+
+
