@@ -1,7 +1,7 @@
 """sciad: automatic differentiation and differential equations for scientific Python."""
 
 from sciad import nn, optim
-from sciad.adjoints import ADJOINTS
+from sciad.adjoints import find_adjoint
 from sciad.api import derivative_source, grad, hvp, jvp, value_and_grad, vjp
 from sciad.batching import vmap
 from sciad.checking import check_grads
@@ -10,7 +10,7 @@ from sciad.errors import MissingRule, PerformanceWarning, SciadError, ShapeError
 from sciad.fit import fit
 from sciad.jacobians import hessian, jacfwd, jacobian, jacrev
 from sciad.jit import jit
-from sciad.solvers.ivp import register_adjoints, solve_ivp
+from sciad.solvers.ivp import find_adjoints_with, solve_ivp
 from sciad.tape import checkpoint, custom_jvp, custom_vjp, stop_gradient
 
 __all__ = [
@@ -19,4 +19,4 @@ __all__ = [
     "jit", "jvp", "nn", "optim", "solve_ivp", "stop_gradient", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
 
-register_adjoints(ADJOINTS)
+find_adjoints_with(find_adjoint)

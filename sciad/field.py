@@ -249,6 +249,14 @@ class Field(Forms):
                 p[slot.part] = value.reshape(-1)
         return p
 
+    def pack_tangents(self, dots: list) -> np.ndarray:
+        """The tangent of the parameter vector from those of the leaves (None for zero)."""
+        p_dot = np.zeros(self.n_p)
+        for slot, dot in zip(self.slots, dots):
+            if dot is not None:
+                p_dot[slot.part] = np.reshape(dot, -1)
+        return p_dot
+
     def unpack(self, p_bar: np.ndarray) -> list:
         """Cotangents of the leaves from the cotangent of the parameter vector; None for ints and bools."""
         out: list = []

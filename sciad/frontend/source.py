@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import linecache
 import textwrap
 from functools import lru_cache
 from types import CodeType, FunctionType
@@ -48,9 +49,34 @@ def _source_of_code(code: CodeType, name: str) -> Source:
             filename=code.co_filename,
             line=code.co_firstlineno,
         ) from error
+    if code.co_name == "<lambda>":
+        node = _lambda_by_position(code)
+        if node is not None:
+            return Source(node, code.co_filename, 0, "".join(lines))
     text = textwrap.dedent("".join(lines))
     node = _find(_parse(text, name, code), code)
     return Source(node, code.co_filename, first - 1, text)
+
+
+def _lambda_by_position(code: CodeType) -> ast.Lambda | None:
+    """The lambda in its whole file, found by the place of its body (Python 3.11 and later keep it); None where that does not tell."""
+    try:
+        tree = _file(code.co_filename, "".join(linecache.getlines(code.co_filename)))
+        places = {p for p in code.co_positions() if None not in p}  # type: ignore[attr-defined]
+    except (SyntaxError, AttributeError):
+        return None
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Lambda) and node.lineno == code.co_firstlineno:
+            body = node.body
+            if (body.lineno, body.end_lineno, body.col_offset, body.end_col_offset) in places:
+                found.append(node)
+    return found[0] if len(found) == 1 else None
+
+
+@lru_cache(maxsize=64)
+def _file(filename: str, text: str) -> ast.Module:
+    return ast.parse(text)
 
 
 def _parse(text: str, name: str, code: CodeType) -> ast.Module:

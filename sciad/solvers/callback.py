@@ -64,8 +64,16 @@ class CallbackField:
         """The parameter vector."""
         p = np.empty(self.n_p)
         for slot, x in zip(self.slots, leaves):
-            p[slot.start : slot.start + slot.size] = np.ravel(value_of(x))
+            p[slot.part] = np.ravel(value_of(x))
         return p
+
+    def pack_tangents(self, dots: list) -> np.ndarray:
+        """The tangent of the parameter vector from those of the leaves (None for zero)."""
+        p_dot = np.zeros(self.n_p)
+        for slot, dot in zip(self.slots, dots):
+            if dot is not None:
+                p_dot[slot.part] = np.reshape(dot, -1)
+        return p_dot
 
     def unpack(self, p_bar: np.ndarray) -> list:
         """Cotangents of the leaves from that of the parameter vector."""
@@ -73,7 +81,7 @@ class CallbackField:
 
     @staticmethod
     def _leaf(slot: Slot, p: np.ndarray) -> Any:
-        part = p[slot.start : slot.start + slot.size]
+        part = p[slot.part]
         return float(part[0]) if slot.shape is None else part.reshape(slot.shape).copy()
 
     def _args(self, p: np.ndarray) -> tuple:
@@ -173,7 +181,7 @@ class CallbackField:
     def _add_parameters(self, p_bar: np.ndarray, bars: list) -> None:
         differentiable = [slot for slot in self.slots if slot.differentiable]
         for slot, bar in zip(differentiable, bars):
-            p_bar[slot.start : slot.start + slot.size] += np.ravel(bar)
+            p_bar[slot.part] += np.ravel(bar)
 
     @cached_property
     def jvp(self) -> int:

@@ -16,17 +16,18 @@ from sciad.solvers.fields import Compiled, field_for, is_inplace
 from sciad.solvers.integrate import RawSolution, integrate
 from sciad.solvers.layout import ABORTED
 from sciad.solvers.result import NotTraced, OdeResult
+from sciad.solvers.rhs import Rhs
 from sciad.solvers.setup import find_method
 from sciad.tape import array, custom_node, is_traced, value_of
 
-__all__ = ["solve_ivp", "register_adjoints"]
+__all__ = ["solve_ivp", "find_adjoints_with"]
 
-_ADJOINTS: dict[str, Any] = {}
+_finders: list[Callable[[Any], Any]] = []
 
 
-def register_adjoints(table: dict[str, Any]) -> None:
-    """Make adjoints known by name: they live a floor above."""
-    _ADJOINTS.update(table)
+def find_adjoints_with(finder: Callable[[Any], Any]) -> None:
+    """Tell how to find the adjoint of a name: adjoints live a floor above."""
+    _finders[:] = [finder]
 
 
 def solve_ivp(
@@ -97,14 +98,6 @@ def _tolerance(value: Any, shape: tuple[int, ...]) -> Any:
     return value.reshape(-1) if value.shape == shape else value
 
 
-def _find_adjoint(adjoint: Any) -> Any:
-    if not isinstance(adjoint, str):
-        return adjoint
-    if adjoint not in _ADJOINTS:
-        raise ValueError(f"unknown adjoint {adjoint!r}; choose from {', '.join(map(repr, _ADJOINTS))}, or give an object of sciad.adjoints")
-    return _ADJOINTS[adjoint]
-
-
 class _Solve:
     """One solve: the compiled field, the method, and the values that it depends on."""
 
@@ -122,7 +115,7 @@ class _Solve:
     def run(self, adjoint: Any, dense_output: bool) -> tuple[RawSolution, Any, Any]:
         """The recorded solution, the states, time first, and the continuous solution or None."""
         if any(map(is_traced, self.parents)):
-            raw, ys = self._traced(_find_adjoint(adjoint))
+            raw, ys = self._traced(_finders[0](adjoint))
             refusal = NotTraced("the continuous solution of a solve under differentiation", "ask for states with t_eval")
             return raw, ys, refusal if dense_output else None
         raw = integrate(self.rhs, self.span, self.y0, self.p, self.method, self.t_eval, dense_output, **self.options)
@@ -137,22 +130,44 @@ class _Solve:
 
     def _traced(self, adjoint: Any) -> tuple[RawSolution, Any]:
         """Solve as one node of the tape."""
-        raw, residuals = self._guarded(adjoint.forward, self.span, self.y0, self.p, self.t_eval, {**self.options, "method": self.method})
+        options, active = {**self.options, "method": self.method}, [k for k, x in enumerate(self.parents) if is_traced(x)]
+        parents = [self.parents[k] for k in active]
+        problem = self.span, self.y0, self.p, self.t_eval, options
+        forward = parents[0].level.forward and all(x.level is parents[0].level for x in parents)
+        if forward:  # nothing need be kept for a way back
+            raw, residuals = self._guarded(self._forward_only, *problem), None
+        else:
+            raw, residuals = self._guarded(adjoint.forward, *problem)
         count(forward=raw.nfev, solves=1)
-        active = [k for k, x in enumerate(self.parents) if is_traced(x)]
-        times = any(0 < k < 4 for k in active)
 
         def vjp(ys_bar: Any) -> list:
             ys_bar = np.asarray(ys_bar, float).reshape(raw.ys.shape)
-            y_bar, p_bar, t0_bar, t1_bar, t_eval_bar = self._guarded(adjoint.backward, residuals, ys_bar, times)
-            found = [y_bar.reshape(self.shape)[()], t0_bar, t1_bar, t_eval_bar, *self.field.unpack(p_bar)]
-            return [found[k] for k in active]
+            found = self._guarded(adjoint.backward, residuals, ys_bar, any(0 < k < 4 for k in active))
+            bars = [found[0].reshape(self.shape)[()], *found[2:], *self.field.unpack(found[1])]
+            return [bars[k] for k in active]
+
+        def jvp(*dots: Any) -> Any:
+            full: list = [None] * len(self.parents)
+            for k, dot in zip(active, dots):
+                full[k] = dot
+            y0_dot = None if full[0] is None else np.asarray(full[0], float).reshape(-1)
+            p_dot = self.field.pack_tangents(full[4:])
+            span_dot = float(full[1] or 0.0), float(full[2] or 0.0)
+            ys_dot = self._guarded(adjoint.jvp, *problem, y0_dot, p_dot, span_dot, full[3])[1]
+            return ys_dot.reshape(raw.ys.shape[0], *self.shape)
 
         ys = raw.ys.reshape(raw.ys.shape[0], *self.shape)
-        return raw, custom_node(ys, [self.parents[k] for k in active], vjp, None, f"solve_ivp of `{self.field.name}`")
+        return raw, custom_node(ys, parents, vjp, jvp, f"solve_ivp of `{self.field.name}`")
+
+    @staticmethod
+    def _forward_only(rhs: Rhs, span: Any, y0: np.ndarray, p: np.ndarray, t_eval: Any, options: dict[str, Any]) -> RawSolution:
+        raw = integrate(rhs, span, y0, p, t_eval=t_eval, **options)
+        if not raw.success:
+            raise SolveError(f"the solve to be differentiated failed: {raw.message}")
+        return raw
 
     def _guarded(self, stage: Callable, *given: Any) -> Any:
-        """Run a half of an adjoint; where it failed because the right-hand side raised, raise that."""
+        """Run a part of an adjoint; where it failed because the right-hand side raised, raise that."""
         try:
             return stage(self.rhs, *given)
         except SolveError:
