@@ -18,10 +18,10 @@ from sciad.frontend.lower import Kind, Leaf, Lowered, kind_of, lower
 from sciad.frontend.source import python_function
 from sciad.ir import Region, walk
 from sciad.passes.forward import pushforward
+from sciad.passes.optimise import optimise
 from sciad.passes.pullback import pullback
 from sciad.passes.simplify import simplify
 from sciad.passes.structure import Structure, writes
-from sciad.passes.tidy import tidy
 from sciad.second_order import SecondOrder
 from sciad.types import is_float
 from sciad.verify import verified
@@ -104,7 +104,8 @@ class Program(SecondOrder):
     def __init__(self, lowered: Lowered) -> None:
         self.lowered = lowered
         self.name = lowered.function.name.strip("<>") or "lambda"
-        self.body = body = tidy(verified(lowered.function.body, "lowering"))
+        self.lengths = {n for leaf in [*lowered.leaves, *lowered.captures] for n in leaf.params[1:]}
+        self.body = body = optimise(verified(lowered.function.body, "lowering"), self.lengths)
         self.inputs: list[Leaf] = [*lowered.leaves, *lowered.captures]
         self.n_args = len(lowered.leaves)
         structure = Structure(body)

@@ -18,7 +18,7 @@ from sciad.types import B1, F4, F8, I8, is_buffer
 __all__ = ["Saver", "NotStatic"]
 
 TRIPS = 30.0  # assumed where a trip count is not a constant
-STORE = {F8: 6.0, F4: 5.0, I8: 6.0, B1: 3.0}
+STORE = {F8: 8.0, F4: 6.0, I8: 8.0, B1: 4.0}
 WORK = {"divide": 8.0, "sqrt": 8.0, "floor_divide": 8.0, "remainder": 10.0, "load": 2.0, "select": 1.0, "cast": 1.0}
 CHEAP = {"add", "subtract", "multiply", "negative", "absolute", "fast_add", "const", "subbuffer"} | {
     "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not",
@@ -157,8 +157,8 @@ class Saver:
         self.cached = {v for v in seen if ("in", v) in side and ("out", v) not in side}
 
     def _work(self, op: Op) -> float:
-        if op.name in CHEAP:
-            return 1.0
+        if op.name in CHEAP or (op.name == "select" and op.result.type == I8):
+            return 0.3 if op.result.type in (I8, B1) else 1.0  # indices cost next to nothing beside memory traffic
         return WORK.get(op.name, ELEMENTARY)
 
     def _trips(self, v: Value) -> float:
