@@ -27,8 +27,8 @@ from sciad.frontend.source import python_function
 from sciad.frontend.values import Array, Lazy, Static, Tuple_
 from sciad.frontend.views import as_array, assign
 from sciad.ir import Value, walk
+from sciad.passes.optimise import optimise
 from sciad.passes.structure import Structure, writes
-from sciad.passes.tidy import tidy
 from sciad.types import F8, I8
 from sciad.verify import verified
 
@@ -175,7 +175,7 @@ class Field(Forms):
         if not (self.inplace and isinstance(result, Static) and result.object is None):
             self._write_result(ctx, out, result)
         ctx.b.region.params = [t, y, p, dy]
-        self.body = tidy(verified(ctx.b.region, "lowering"))
+        self.body = optimise(verified(ctx.b.region, "lowering"))
         self.t, self.y, self.p, self.dy = t, y, p, dy
         self.slots, self.n_p = parameters.slots, parameters.size
         self.captures, self.guards = parameters.captures, parameters.guards

@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 
-from sciad import kernels
+from sciad import kernels, vmath
 from sciad.backend import cfunc, fast_add, keep, kernel, kernel_signature, njit, select, stack_array, subarray, view1d
 from sciad.backend import unsigned as _u
 from sciad.kernels import gemm, grown
@@ -30,8 +30,14 @@ _INFIX = {
     "left_shift": "<<", "right_shift": ">>",
 }  # fmt: skip
 
-#: Functions that generated code takes from sciad.vmath (which LLVM vectorises); all others come from math.
-VMATH: set[str] = set()
+#: Functions that generated code takes from sciad.vmath everywhere: faster than the C library's for one value too.
+VMATH = {"expm1", "tanh", "sinh"}
+
+#: Functions that it takes from there in loops that LLVM may vectorise: a single value is faster from the C library.
+VMATH_IN_LOOPS = {"exp", "exp2", "log", "log2", "log10", "log1p", "cosh", "sin", "cos", "tan", "power", "erf", "erfc"}
+
+#: What keeps a loop from being vectorised.
+_SCALAR_ONLY = {"if", "for", "while", "call", "gemm", "check", "alloc", "tape_reserve", "tape_release", "tape_push", "tape_pop"}
 
 _CALLS = {
     "arcsin": "math.asin", "arccos": "math.acos", "arctan": "math.atan", "arctan2": "math.atan2", "arcsinh": "math.asinh",
@@ -57,7 +63,7 @@ class Emitter:
         self.uses: dict[Value, int] = {}
         self.on_check, self.stack = on_check, stack
         self.last_line = 0
-        self.modules: set[str] = set()
+        self.in_vector_loop = False
         self.kept: dict[str, None] = {}  # arrays that others look into: alive to the end
         self.used: dict[Value, str] = {}  # tape -> the variable that counts its used entries
 
@@ -159,8 +165,8 @@ class Emitter:
             return f"{_TYPES[type_]}({strip(args[0])})"
         if name in ("minimum", "maximum", "sign") and type_ == I8 or name in ("fmin", "fmax"):
             name = {"fmin": "minimum", "fmax": "maximum"}.get(name, name)
-        if name in VMATH and type_ == F8:
-            self.modules.add("vmath")
+        if type_ == F8 and (name in VMATH or (self.in_vector_loop and name in VMATH_IN_LOOPS)):
+            name = "pow" if name == "power" else name
             return f"vmath.{name}({', '.join(strip(a) for a in args)})"
         function = _CALLS.get(name, f"math.{name}")
         if name in ("minimum", "maximum") and type_ != I8:
@@ -195,7 +201,6 @@ class Emitter:
         self.put(f"{name} = {make}({strip(self.name(size))}, np.{_numpy(dtype)})", op.line)
 
     def _gemm(self, op: Op) -> None:
-        self.modules.add("gemm")
         self.put(f"gemm({', '.join(strip(self.name(a)) for a in op.args)}, {op.attributes['accumulate']})", op.line)
 
     def _tape_new(self, op: Op) -> None:
@@ -277,7 +282,9 @@ class Emitter:
         k = self.name(region.params[0])
         trips = f"range({strip(n)} - 1, -1, -1)" if op.attributes.get("down") else f"range({strip(n)})"
         self.put(f"for {k} in {trips}:", op.line)
+        outside, self.in_vector_loop = self.in_vector_loop, _may_vectorise(op)
         self._body(region, region.params[1:], region.results)
+        self.in_vector_loop = outside
 
     def _while(self, op: Op) -> None:
         region = op.regions[0]
@@ -286,7 +293,9 @@ class Emitter:
         go = self.fresh("go")
         self.put(f"{go} = {strip(self.name(op.args[0]))}")
         self.put(f"while {go}:", op.line)
+        outside, self.in_vector_loop = self.in_vector_loop, False
         self._body(region, region.params, region.results[1:], (go, region.results[0]))
+        self.in_vector_loop = outside
 
     def _share_names(self, op: Op, params: list[Value]) -> None:
         for result, parameter in zip(op.results, params):
@@ -323,6 +332,12 @@ class Emitter:
                 self.put(f"{kept} = {target}")
                 pairs[position + 1 :] = [(t, re.sub(rf"\b{re.escape(target)}\b", kept, v)) for t, v in pairs[position + 1 :]]
             self.put(f"{target} = {value}")
+
+
+def _may_vectorise(loop: Op) -> bool:
+    """Whether LLVM may run several trips of a `for` at once: straight-line, and of enough trips."""
+    trips = loop.args[0].constant
+    return (trips is None or trips >= 4) and not any(op.name in _SCALAR_ONLY for op in loop.regions[0].ops)
 
 
 def _numpy(dtype: str) -> str:

@@ -18,6 +18,7 @@ class MinCut:
         self.edges: list[list[int]] = []  # node -> positions in the edge arrays
         self.target: list[int] = []
         self.capacity: list[float] = []
+        self.flow = 0.0  # of the cut, once `source_side` has found it
 
     def node(self, name: Hashable) -> int:
         """Position of a node, made on first use."""
@@ -83,4 +84,5 @@ class MinCut:
         for e in path:
             self.capacity[e] -= amount
             self.capacity[e ^ 1] += amount
+        self.flow += amount
         return amount

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 from sciad.ir import PURE, Op, Region, Value, walk
 from sciad.passes.mincut import INFINITE, MinCut
+from sciad.passes.snapshot import Version, copy_of, versions
 from sciad.passes.structure import Structure, writes
 from sciad.types import B1, F4, F8, I8, is_buffer
 
 __all__ = ["Saver", "NotStatic"]
 
 TRIPS = 30.0  # assumed where a trip count is not a constant
-STORE = {F8: 6.0, F4: 5.0, I8: 6.0, B1: 3.0}
+COPY = 3.0  # of an element of an array, beside STORE of one value
+STORE = {F8: 8.0, F4: 6.0, I8: 8.0, B1: 4.0}
 WORK = {"divide": 8.0, "sqrt": 8.0, "floor_divide": 8.0, "remainder": 10.0, "load": 2.0, "select": 1.0, "cast": 1.0}
 CHEAP = {"add", "subtract", "multiply", "negative", "absolute", "fast_add", "const", "subbuffer"} | {
     "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not",
@@ -50,6 +52,8 @@ class Saver:
         self.own = set(structure.home)
         self.clobber = _Clobber(body, structure)
         self.kept_in = self._kept_in_memory()
+        self.copied: dict[Value, Op] = {}  # copies of arrays and their allocations
+        self.moved: dict[Region, list[tuple[int, int]]] = {}  # places of copies in the primal sweep, and how many operations they are
         self.top_prefix: list[Op] = []  # tapes, made before everything
         self.before: dict[Op, list[Op]] = {}  # operations to put before an operation of the primal sweep
         self.after_value: dict[Region, list[tuple[Value, Op]]] = {}
@@ -58,7 +62,7 @@ class Saver:
     def run(self, reverse_ops: list[Op], extra: dict[Region, list[Op]]) -> None:
         """Rewrite the mirror so that it refers to what is available; `extra` are operations for the start of mirrors (shadow buffers)."""
         needed = self._references(reverse_ops, extra)
-        self._decide(needed)
+        self._choose_copies(needed)
         for region, ops in extra.items():
             self._rewrite(ops)
             self.prologue[region] = self.prologue.get(region, [])
@@ -127,7 +131,58 @@ class Saver:
         return buffer.op is not None and buffer.op.name in ("alloc", "subbuffer")
 
     # -- the decision ----------------------------------------------------------------------------------------------------------
-    def _decide(self, needed: list[Value]) -> None:
+    def _choose_copies(self, needed: list[Value]) -> None:
+        """Decide, with copies of arrays (see `snapshot`) where they lower the cost."""
+        cost, seen, _ = self._decide(needed)
+        loads = [v for v in seen if v.op is not None and v.op.name == "load" and not self.again(v) and self._index_at_hand(v.op.args[1])]
+        candidates = [v for v in versions(loads, self.structure, self._size_at_top, TRIPS) if self._may_copy(v)]
+        chosen: list[Version] = []
+        for version in sorted(candidates, key=lambda v: -len(v.loads)):
+            copies, buffer = copy_of(version)
+            self.kept_in.update({v: (buffer, v.op.args[1]) for v in version.loads})  # type: ignore[union-attr]
+            self.copied[buffer] = copies[0]
+            with_copy, _, computed = self._decide(needed)
+            trips = self._trips_in(version.region)
+            if with_copy + COPY * version.elements * trips < cost and computed & set(version.loads):
+                cost = with_copy + COPY * version.elements * trips
+                self._insert_copy(version, copies)
+                chosen.append(version)
+            else:
+                del self.copied[buffer]
+                for v in version.loads:
+                    del self.kept_in[v]
+        if candidates:
+            self._decide(needed)
+
+    def _insert_copy(self, version: Version, copies: list[Op]) -> None:
+        """Put a copy where the contents are complete; earlier insertions in the same region have moved the place."""
+        region, s = version.region, self.structure
+        position = self.moved.setdefault(region, [])
+        place = version.position + sum(n for at, n in position if at <= version.position)
+        position.append((version.position, len(copies)))
+        region.ops[place:place] = copies
+        s.add(copies, region)
+        self.own.add(copies[0].result)
+
+    def _may_copy(self, version: Version) -> bool:
+        if version.buffer.type != "*float64":
+            return False
+        return version.region is self.body or self._static_nest(version.region) is not None
+
+    def _size_at_top(self, buffer: Value) -> Value | None:
+        """The length of a buffer, where it is known in the outermost region."""
+        op = buffer.op
+        size = op.args[0] if op is not None and op.name == "alloc" else op.args[2] if op is not None and op.name == "subbuffer" else None
+        return size if size is not None and self._top(size) else None
+
+    def _index_at_hand(self, v: Value) -> bool:
+        """Whether the mirror can compute an index without anything stored."""
+        if self.available(v):
+            return True
+        return v.op is not None and PURE(v.op) and all(self._index_at_hand(a) for a in v.op.args)
+
+    def _decide(self, needed: list[Value]) -> tuple[float, set[Value], set[Value]]:
+        """Choose what is stored; gives the cost, all values that were looked at, and those that are computed again."""
         cut = MinCut()
         seen: set[Value] = set()
         queue = [v for v in needed if not self.available(v)]
@@ -148,22 +203,27 @@ class Saver:
             kept = self.kept_in.get(v)
             cut.connect("source", ("in", v), (WORK["load"] if kept else self._work(v.op)) * trips)
             for a in kept or v.op.args:
-                if not self.available(a):
+                if not self.available(a) and a not in self.copied:
                     cut.connect(("out", a), ("in", v), INFINITE)
                     queue.append(a)
+        self.cached = set()
         if not seen:
-            return
+            return 0.0, seen, seen
         side = cut.source_side("source", "sink")
         self.cached = {v for v in seen if ("in", v) in side and ("out", v) not in side}
+        return cut.flow, seen, {v for v in seen if ("out", v) not in side and v not in self.cached}
 
     def _work(self, op: Op) -> float:
-        if op.name in CHEAP:
-            return 1.0
+        if op.name in CHEAP or (op.name == "select" and op.result.type == I8):
+            return 0.3 if op.result.type in (I8, B1) else 1.0  # indices cost next to nothing beside memory traffic
         return WORK.get(op.name, ELEMENTARY)
 
     def _trips(self, v: Value) -> float:
+        return self._trips_in(self.structure.home[v])
+
+    def _trips_in(self, region: Region) -> float:
         count = 1.0
-        for loop in self.structure.loops(self.structure.home[v]):
+        for loop in self.structure.loops(region):
             n = loop.args[0].constant if loop.name == "for" else None
             count *= TRIPS if n is None else max(float(n), 1.0)
         return count

@@ -53,6 +53,18 @@ class Structure:
         self.written: set[Value] = set()  # representatives of classes that something writes
         self._visit(body)
 
+    def add(self, ops: list[Op], region: Region) -> None:
+        """Take note of operations that were put into a region; they have no place in the order."""
+        for op in ops:
+            self.region_of[op] = region
+            for inner in op.regions:
+                self.owner[inner] = op
+                for p in inner.params:
+                    self.home[p] = inner
+                self.add(inner.ops, inner)
+            for r in op.results:
+                self.home[r] = region
+
     def _visit(self, region: Region) -> None:
         for p in region.params:
             self.home[p] = region

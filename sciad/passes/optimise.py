@@ -1,0 +1,26 @@
+"""What happens to a lowered function before anything is derived from it: what costs little here saves much in every derivative."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sciad.ir import Region, Value
+from sciad.passes.induction import close_counters
+from sciad.passes.ranges import decide_ranges
+from sciad.passes.tidy import tidy
+from sciad.verify import verified
+
+__all__ = ["optimise"]
+
+_ROUNDS = 3  # a counter of an outer loop is closed once that of the inner loop is, and its clippings are decided
+
+
+def optimise(body: Region, lengths: Iterable[Value] = ()) -> Region:
+    """The function with counters in closed form and decided comparisons gone; `lengths` are parameters that are never negative."""
+    lengths = set(lengths)
+    body = tidy(body)
+    for _ in range(_ROUNDS):
+        decide_ranges(body, lengths)
+        close_counters(body, lengths)
+        body = tidy(verified(body, "counters and ranges"))
+    return body

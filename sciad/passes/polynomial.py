@@ -1,0 +1,177 @@
+"""Integer values as polynomials in what they are made of, and proofs that such a polynomial is never negative.
+
+A polynomial is a dict from monomials (sorted tuples of values) to coefficients.  A loop's trip number k lies in 0..n-1; array lengths are
+not negative; inside a loop its number of trips is at least one.  Proofs replace trip numbers by the end of their range where the
+polynomial is least.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+from sciad.ir import Op, Value
+from sciad.types import I8
+
+__all__ = ["Polynomial", "Facts", "combine"]
+
+Polynomial = dict[tuple[Value, ...], int | Fraction]
+
+_MAX_TERMS, _MAX_DEGREE, _MAX_DEPTH = 24, 4, 12
+
+
+def combine(a: Polynomial, b: Polynomial, factor: int = 1) -> Polynomial:
+    """``a + factor * b``"""
+    out = dict(a)
+    for monomial, c in b.items():
+        total = out.get(monomial, 0) + factor * c
+        if total:
+            out[monomial] = total
+        else:
+            out.pop(monomial, None)
+    return out
+
+
+def _product(a: Polynomial, b: Polynomial) -> Polynomial:
+    out: Polynomial = {}
+    for p, c in a.items():
+        for q, d in b.items():
+            monomial = tuple(sorted((*p, *q), key=_number))
+            out[monomial] = out.get(monomial, 0) + c * d
+    return {m: c for m, c in out.items() if c}
+
+
+def _number(v: Value) -> int:
+    return v.number
+
+
+class Facts:
+    """What is known of integers at one place: the loops around it, and values that are never negative."""
+
+    def __init__(self, nonnegative: Iterable[Value] = ()) -> None:
+        self.at_least: dict[Value, int] = dict.fromkeys(nonnegative, 0)
+        self.trips: dict[Value, Value] = {}  # trip number -> number of trips of its loop
+        self._forms: dict[Value, Polynomial] = {}
+
+    # -- scopes ----------------------------------------------------------------------------------------------------------------
+    def enter(self, loop: Op) -> list:
+        """Note the facts of a `for`; give the result to `leave`."""
+        n, k = loop.args[0], loop.regions[0].params[0]
+        inside = _clipped(n)
+        undo = [(n, self.at_least.get(n)), (inside, self.at_least.get(inside)), (k, self.at_least.get(k))]
+        self.trips[k] = inside
+        self.at_least[k] = 0
+        for v in (n, inside):
+            self.at_least[v] = max(1, self.at_least.get(v, 1))
+        return undo
+
+    def leave(self, undo: list) -> None:
+        """Forget what holds only inside the loop."""
+        for v, before in reversed(undo):
+            if before is None:
+                self.at_least.pop(v, None)
+            else:
+                self.at_least[v] = before
+
+    # -- forms -----------------------------------------------------------------------------------------------------------------
+    def form(self, v: Value) -> Polynomial:
+        """The polynomial of an integer value."""
+        found = self._forms.get(v)
+        if found is None:
+            found = self._forms[v] = self._form(v)
+        return found
+
+    def _form(self, v: Value) -> Polynomial:
+        if v.constant is not None:
+            return {(): int(v.constant)} if v.constant else {}
+        op = v.op
+        if op is not None and op.name == "right_shift" and op.args[1].constant == 1 and _is_pair(self.form(op.args[0])):
+            return {m: Fraction(c, 2) for m, c in self.form(op.args[0]).items()}
+        if op is not None and v.type == I8 and op.name in ("add", "subtract", "multiply", "negative"):
+            forms = [self.form(a) for a in op.args]
+            if op.name == "negative":
+                return combine({}, forms[0], -1)
+            if op.name != "multiply":
+                found = combine(forms[0], forms[1], 1 if op.name == "add" else -1)
+            else:
+                found = _product(*forms)
+            if len(found) <= _MAX_TERMS and all(len(m) <= _MAX_DEGREE for m in found):
+                return found
+        return {(v,): 1}
+
+    # -- proofs ----------------------------------------------------------------------------------------------------------------
+    def nonnegative(self, p: Polynomial, depth: int = 0) -> bool:
+        """Whether the polynomial is proved to be >= 0."""
+        if self._clearly(p):
+            return True
+        if depth > _MAX_DEPTH:
+            return False
+        for k in self._variables(p):
+            by_degree = _by_degree(p, k)
+            if len(by_degree) <= 3:
+                return self._over_range(k, *by_degree, *[{}] * (3 - len(by_degree)), depth=depth + 1)  # type: ignore[arg-type, misc]
+        return False
+
+    def _over_range(self, k: Value, rest: Polynomial, slope: Polynomial, square: Polynomial, depth: int) -> bool:
+        """Whether ``rest + slope k + square k**2 >= 0`` for all k of a loop: at one end, or at both where the parabola opens downwards."""
+        if square and not self.nonnegative(combine({}, square, -1), depth):
+            return False
+        if not square and self.nonnegative(slope, depth):
+            return self.nonnegative(rest, depth)
+        if not square and not self.nonnegative(combine({}, slope, -1), depth):
+            return False
+        last = combine(self.form(self.trips[k]), {(): 1}, -1)
+        at_end = combine(combine(rest, _product(slope, last)), _product(square, _product(last, last)))
+        return self.nonnegative(at_end, depth) and (not square or self.nonnegative(rest, depth))
+
+    def _clearly(self, p: Polynomial) -> bool:
+        """Whether the least values of what is in p already make it >= 0."""
+        total: int | Fraction = 0
+        for monomial, c in p.items():
+            bound = c
+            for v in monomial:
+                if c < 0 or v not in self.at_least:
+                    return False
+                bound *= self.at_least[v]
+            total += bound
+        return total >= 0
+
+    def _variables(self, p: Polynomial) -> list[Value]:
+        """Trip numbers in the polynomial, those of inner loops first."""
+        found = {v for monomial in p for v in monomial if v in self.trips}
+        return sorted(found, key=_number, reverse=True)
+
+    def different(self, i: Value, j: Value) -> bool:
+        """Whether two indices are proved to differ in one and the same trip."""
+        difference = combine(self.form(i), self.form(j), -1)
+        if () in difference and len(difference) == 1:
+            return True
+        minus_one = combine(difference, {(): 1}, -1)
+        return self.nonnegative(minus_one) or self.nonnegative(combine(combine({}, difference, -1), {(): 1}, -1))
+
+
+def _by_degree(p: Polynomial, k: Value) -> list[Polynomial]:
+    """The coefficients of the powers of k."""
+    out: list[Polynomial] = [{}]
+    for monomial, c in p.items():
+        degree = monomial.count(k)
+        out += [{} for _ in range(degree + 1 - len(out))]
+        out[degree][tuple(v for v in monomial if v is not k)] = c
+    return out
+
+
+def _is_pair(p: Polynomial) -> bool:
+    """Whether p is ``k (k - 1)`` (or ``k (k + 1)``), of which half is an integer."""
+    found = sorted((len(m), c) for m, c in p.items())
+    names = {v for m in p for v in m}
+    return len(names) == 1 and found in ([(1, -1), (2, 1)], [(1, 1), (2, 1)])
+
+
+def _clipped(n: Value) -> Value:
+    """``x`` of ``max(x, 0)``: what a number of trips is inside its loop, where it is not zero."""
+    op = n.op
+    if op is not None and op.name == "maximum" and op.args[1].constant == 0:
+        return op.args[0]
+    return n
+
+
