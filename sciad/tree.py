@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 __all__ = ["Structure", "flatten", "unflatten", "leaves", "tree_map", "leaf_paths"]
@@ -38,21 +39,57 @@ def flatten(tree: Any) -> tuple[list, Structure]:
 
 
 def _flatten(tree: Any, found: list) -> Structure:
-    if tree is None:
-        return NONE
     kind = type(tree)
+    try:
+        handler = _HANDLERS[kind]
+    except KeyError:
+        handler = _HANDLERS[kind] = _handler(kind)
+    if handler is None:
+        found.append(tree)
+        return LEAF
+    return handler(tree, found)
+
+
+def _flatten_sequence(tree: Any, found: list) -> Structure:
+    kind = type(tree)
+    return Structure(kind.__name__, kind, (), tuple([_flatten(x, found) for x in tree]))
+
+
+def _flatten_named(tree: Any, found: list) -> Structure:
+    kind = type(tree)
+    return Structure("namedtuple", kind, kind._fields, tuple([_flatten(x, found) for x in tree]))
+
+
+def _flatten_dict(tree: dict, found: list) -> Structure:
+    keys = tuple(_sorted_keys(tree))
+    return Structure("dict", dict, keys, tuple([_flatten(tree[k], found) for k in keys]))
+
+
+def _flatten_dataclass(tree: Any, found: list) -> Structure:
+    names = _field_names(type(tree))
+    return Structure("dataclass", type(tree), names, tuple([_flatten(getattr(tree, n), found) for n in names]))
+
+
+@lru_cache(maxsize=1024)
+def _field_names(kind: type) -> tuple[str, ...]:
+    return tuple(f.name for f in dataclasses.fields(kind))
+
+
+def _handler(kind: type) -> Callable | None:
+    """How containers of a type are taken apart; None for leaves."""
     if kind is dict:
-        keys = tuple(_sorted_keys(tree))
-        return Structure("dict", kind, keys, tuple(_flatten(tree[k], found) for k in keys))
-    if isinstance(tree, tuple) and hasattr(kind, "_fields"):
-        return Structure("namedtuple", kind, kind._fields, tuple(_flatten(x, found) for x in tree))
+        return _flatten_dict
+    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        return _flatten_named
     if kind is tuple or kind is list:
-        return Structure(kind.__name__, kind, (), tuple(_flatten(x, found) for x in tree))
-    if dataclasses.is_dataclass(tree) and not isinstance(tree, type):
-        names = tuple(f.name for f in dataclasses.fields(tree))
-        return Structure("dataclass", kind, names, tuple(_flatten(getattr(tree, n), found) for n in names))
-    found.append(tree)
-    return LEAF
+        return _flatten_sequence
+    if dataclasses.is_dataclass(kind):
+        return _flatten_dataclass
+    return None
+
+
+#: By type of node; types of leaves have None.
+_HANDLERS: dict[type, Callable | None] = {type(None): lambda tree, found: NONE}
 
 
 def _sorted_keys(tree: dict) -> Iterable:
@@ -68,14 +105,17 @@ def unflatten(structure: Structure, values: Iterable) -> Any:
 
 
 def _unflatten(structure: Structure, values) -> Any:
-    kind, cls = structure.kind, structure.type
+    kind = structure.kind
     if kind == "leaf":
         return next(values)
     if kind == "none":
         return None
-    children = [_unflatten(child, values) for child in structure.children]
+    children = [next(values) if child is LEAF else _unflatten(child, values) for child in structure.children]
+    if kind == "tuple":
+        return tuple(children)
     if kind == "dict":
         return dict(zip(structure.keys, children))
+    cls = structure.type
     assert cls is not None
     if kind == "namedtuple":
         return cls(*children)
