@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from sciad.errors import ShapeError
-from sciad.solvers.explicit import ERK
+from sciad.solvers.implicit import equip
 from sciad.solvers.interpolant import DenseOutput
-from sciad.solvers.layout import BAD_Y0, N_ACCEPT, N_F, N_REJECT, N_SAVED, OUTSIDE, UNSORTED
+from sciad.solvers.layout import BAD_Y0, N_ACCEPT, N_F, N_JAC, N_LU, N_REJECT, N_SAVED, OUTSIDE, UNSORTED
+from sciad.solvers.methods import find_method
 from sciad.solvers.record import Record, Steps, run
 from sciad.solvers.rhs import Rhs
-from sciad.solvers.setup import find_method, new_reals, new_slots, scales, store_level
+from sciad.solvers.setup import new_reals, new_slots, scales, store_level
 from sciad.solvers.status import Status, message
 from sciad.solvers.stepsize import PI, Controller
 
@@ -41,6 +42,8 @@ class RawSolution:
     nfev: int
     naccept: int
     nreject: int
+    njev: int
+    nlu: int
     steps: Steps | None
     sol: DenseOutput | None
 
@@ -55,7 +58,7 @@ def integrate(
     t_span: tuple[float, float],
     y0: np.ndarray,
     p: np.ndarray,
-    method: str | ERK = "Tsit5",
+    method: Any = "Tsit5",
     t_eval: np.ndarray | None = None,
     dense_output: bool = False,
     rtol: Any = 1e-3,
@@ -96,6 +99,7 @@ def integrate(
         raise ShapeError(f"y0 has shape {y0.shape} and p {p.shape}; this right-hand side takes ({n},) and ({rhs.n_p},)")
     level = store_level(store, max_states, t_eval is not None, dense_output)
     slots = new_slots(rhs, method, level, dense_output, max_steps, n_reset)
+    memory = equip(slots, rhs, method) if method.implicit else None
     reals = new_reals(method, n, t_span, first_step, max_step, min_step, fixed_step, controller)
     scales(reals, n, rtol, atol)
     wanted = EMPTY if t_eval is None else np.ascontiguousarray(t_eval, np.float64)
@@ -111,7 +115,8 @@ def integrate(
         saved = int(slots[N_SAVED])
         wanted, ys = wanted[:saved], ys[:saved]
     sol = DenseOutput(steps.times, steps.sizes, steps.states, method.dense, n) if dense_output else None
-    counts = int(slots[N_F]), int(slots[N_ACCEPT]), int(slots[N_REJECT])
+    counts = int(slots[N_F]), int(slots[N_ACCEPT]), int(slots[N_REJECT]), int(slots[N_JAC]), int(slots[N_LU])
+    del memory  # the loop has used it through addresses
     return RawSolution(wanted, ys, status, message(status, slots, reals), *counts, steps, sol)
 
 

@@ -21,7 +21,7 @@ from __future__ import annotations
     TAPE_STRIDE,
     TOLERANCE,  # address of atol (N), then rtol (N); 0: no error estimate wanted
     ERROR,  # address for the mean square of the scaled error estimate, followed by 1 / number of components that count in it
-    PART,  # 0: take the step; 1: evaluate the extra stages of dense output
+    PART,  # 0: take the step; 1: evaluate the extra stages of dense output; 2: the step was accepted (only if AFTER is set)
     # what only the loop reads
     STEP,  # address of the step kernel
     N_STAGES,
@@ -60,8 +60,41 @@ from __future__ import annotations
     N_F,
     N_SAVED,  # entries of t_eval done
     N_STOPPED,  # entries of stops done
+    # implicit methods
+    F_CALLS,  # evaluations of the right-hand side that the loop counts for a trial step
+    JAC,  # address of the Jacobian, 0: forward differences
+    JVP,  # address of the product with it, 0: forward differences
+    TIME_DEPENDENT,  # 0: f_t is zero
+    FACTOR,  # addresses of the functions of the linear solver
+    SOLVE,
+    SOLVE_T,
+    GETRF,
+    GETRS,
+    FACTOR_Z,  # the same for the complex systems of Radau methods
+    SOLVE_Z,
+    GETRF_Z,
+    GETRS_Z,
+    LUZ_AT,
+    PIVOTSZ_AT,
+    LETTER,  # arguments of LAPACK's functions, which take addresses
+    ONE,
+    INFO,
+    J_AT,  # memory: Jacobian, factors, pivots, f_t, zeros, two spare vectors, and what the method itself asks for
+    LU_AT,
+    PIVOTS_AT,
+    DFDT,
+    ZEROS,
+    SPARE,
+    BASE,
+    OWN,
+    J_STEP,  # N_ACCEPT + 1 where the Jacobian was evaluated
+    FAILED,  # why the last trial step has no result
+    RESTART,  # 1: nothing is known from earlier steps
+    AFTER,  # 1: call the step kernel with PART = 2 after an accepted step
+    N_JAC,
+    N_LU,
     N_SLOTS,
-) = range(49)
+) = range(81)
 
 (
     T,
@@ -91,6 +124,7 @@ from __future__ import annotations
 
 NOTHING, STATES, STAGES, TAPES = range(4)
 FRESH, STARTED = range(2)
+SINGULAR, NOT_A_NUMBER, NO_CONVERGENCE = range(1, 4)  # FAILED
 
 # what the loop returns
 (DONE, NEED_ROOM, RUNNING) = range(3)

@@ -15,6 +15,7 @@ from sciad.solvers.dense import interpolate, weight
 from sciad.solvers.derivative import derivative
 from sciad.solvers.layout import (
     ABORTED,
+    AFTER,
     ATOL,
     BAD_START,
     BAD_STATE,
@@ -23,6 +24,8 @@ from sciad.solvers.layout import (
     DIRECTION,
     DONE,
     ERROR,
+    F_CALLS,
+    FAILED,
     FIRST_STEP,
     FIXED_STEP,
     FRESH,
@@ -45,6 +48,7 @@ from sciad.solvers.layout import (
     N_TIMES,
     N_WANTED,
     NEED_ROOM,
+    NO_CONVERGENCE,
     NORM,
     NOT_FINITE,
     NOTHING,
@@ -57,6 +61,7 @@ from sciad.solvers.layout import (
     RUNNING,
     SAVED,
     SINCE,
+    SINGULAR,
     STAGE,
     START,
     STARTED,
@@ -173,10 +178,13 @@ def judge(slots, reals, h):
         return DONE
     put_int(slots, N_REJECT, get_int(slots, N_REJECT) + 1)
     put_int(slots, REJECTED, rejected + 1)
-    put_int(slots, NOT_FINITE, 0 if square < math.inf else 1)
-    if h <= smallest(reals):
+    failed = 0 if square < math.inf else get_int(slots, FAILED)
+    put_int(slots, FAILED, failed)
+    put_int(slots, NOT_FINITE, 0 if square < math.inf or failed in (SINGULAR, NO_CONVERGENCE) else 1)
+    if h <= 1.1 * smallest(reals):  # h is a difference of two times, and rounded as such
         return STEP_TOO_SMALL
-    put(reals, H, max(h * retreat(square, reals), smallest(reals)))
+    factor = 0.35 if failed == NO_CONVERGENCE else retreat(square, reals)
+    put(reals, H, max(h * factor, smallest(reals)))
     return RUNNING
 
 
@@ -247,12 +255,16 @@ def attempt(slots, reals):
         return STEP_TOO_SMALL
     t_new = propose(slots, reals, bound)
     h = t_new - t
-    put_int(slots, N_F, get_int(slots, N_F) + get_int(slots, N_STAGES) - 1)
+    put_int(slots, N_F, get_int(slots, N_F) + get_int(slots, F_CALLS))
     if call_address(get_int(slots, STEP), t, h, slots) != 0:
         return ABORTED
     code = judge(slots, reals, abs(h))
     if code != DONE:
         return code
+    if get_int(slots, AFTER) == 1:
+        put_int(slots, PART, 2)
+        call_address(get_int(slots, STEP), t, h, slots)
+        put_int(slots, PART, 0)
     code = save(slots, reals, t_new, h)
     if code == DONE:
         move_on(slots, reals, t_new, h)
