@@ -15,7 +15,8 @@ __all__ = ["METHODS", "find_method"]
 #: Methods by the names of the literature.
 METHODS: dict[str, Any] = {**EXPLICIT, **ROSENBROCK, **SDIRK, **RADAU, **MULTISTEP}
 ALIASES = {
-    "auto": "Tsit5", "RK23": "BS3", "RK45": "Dopri5", "DP5": "Dopri5", "DP8": "DOP853", "Radau": "RadauIIA5", "BDF": "NDF", "FBDF": "NDF", "QNDF": "NDF",
+    "auto": "Tsit5",
+    "RK23": "BS3", "RK45": "Dopri5", "DP5": "Dopri5", "DP8": "DOP853", "Radau": "RadauIIA5", "BDF": "NDF", "FBDF": "NDF", "QNDF": "NDF",
 }  # fmt: skip
 BY_LOWER_NAME = {name.lower(): METHODS[ALIASES.get(name, name)] for name in (*METHODS, *ALIASES)}
 
