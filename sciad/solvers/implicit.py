@@ -8,7 +8,9 @@ import numpy as np
 
 from sciad.errors import MissingRule
 from sciad.solvers.layout import (
+    AFTER,
     BASE,
+    DETECT,
     DFDT,
     FACTOR,
     FACTOR_Z,
@@ -21,9 +23,11 @@ from sciad.solvers.layout import (
     JVP,
     LU_AT,
     LUZ_AT,
+    MULTIPLY,
     OWN,
     PIVOTS_AT,
     PIVOTSZ_AT,
+    POWER_AT,
     RESTART,
     SOLVE,
     SOLVE_T,
@@ -38,13 +42,26 @@ from sciad.solvers.rhs import Rhs
 __all__ = ["equip"]
 
 
-def equip(slots: np.ndarray, rhs: Rhs, method: Any) -> np.ndarray:
-    """Fill the slots of implicit methods; returns the memory they point to, which must live as long as the solve."""
-    n, solver = rhs.n, dense(rhs.n)
-    slots[[FACTOR, SOLVE, SOLVE_T, GETRF, GETRS]] = solver.factor, solver.solve, solver.solve_t, solver.getrf, solver.getrs
+def equip(slots: np.ndarray, rhs: Rhs, method: Any, watch: int = 0) -> np.ndarray | None:
+    """Fill the slots of implicit methods; returns the memory they point to, which must live as long as the solve.
+
+    `watch` is the value of DETECT; an explicit method that is watched needs a spare vector.
+    """
+    n = rhs.n
+    slots[DETECT] = watch
+    slots[AFTER] += 2 * (watch != 0)
+    if not method.implicit:
+        if watch == 0:
+            return None
+        memory = np.empty(n)
+        slots[SPARE] = memory.ctypes.data
+        return memory
+    solver = dense(n)
+    slots[[FACTOR, SOLVE, SOLVE_T, MULTIPLY]] = solver.factor, solver.solve, solver.solve_t, solver.multiply
+    slots[[GETRF, GETRS]] = solver.getrf, solver.getrs
     slots[JAC], slots[TIME_DEPENDENT] = _offered(rhs.jac), not rhs.autonomous
     slots[JVP] = _offered(rhs.jvp) if slots[TIME_DEPENDENT] else 0
-    sizes = {J_AT: n * n, LU_AT: n * n, PIVOTS_AT: n, DFDT: n, ZEROS: max(n, rhs.n_p), SPARE: n, BASE: n}
+    sizes = {J_AT: n * n, LU_AT: n * n, PIVOTS_AT: n, DFDT: n, ZEROS: max(n, rhs.n_p), SPARE: n, BASE: n, POWER_AT: 2 * n}
     if method.complex:
         slots[[FACTOR_Z, SOLVE_Z, GETRF_Z, GETRS_Z]] = dense_complex(n)
         sizes |= {LUZ_AT: 2 * n * n, PIVOTSZ_AT: n}
@@ -56,6 +73,8 @@ def equip(slots: np.ndarray, rhs: Rhs, method: Any) -> np.ndarray:
         address += 8 * size
     memory[len(memory) - len(own) :] = own
     slots[OWN], slots[RESTART] = address, 1
+    start = int(slots[POWER_AT] - memory.ctypes.data) // 8
+    memory[start : start + n] = 1 / np.arange(1, n + 1)  # no eigenvector, as a rule
     return memory
 
 

@@ -51,15 +51,20 @@ from __future__ import annotations
     # its state
     PHASE,  # FRESH or STARTED
     BUDGET,  # steps to try before returning
-    HAVE_K1,  # 1: the first stage derivative is valid
-    REJECTED,  # rejections since the last accepted step
     NOT_FINITE,  # 1: the last of them because something was not finite
     SINCE,  # steps since T_BASE, in fixed-step mode
-    N_ACCEPT,
-    N_REJECT,
-    N_F,
     N_SAVED,  # entries of t_eval done
     N_STOPPED,  # entries of stops done
+    # its state, zero where a method takes over
+    HAVE_K1,  # 1: the first stage derivative is valid
+    REJECTED,  # rejections since the last accepted step
+    STIFF_COUNT,  # steps that spoke for the other method
+    J_STEP,  # N_ACCEPT + 1 where the Jacobian was evaluated
+    N_F,
+    N_ACCEPT,
+    N_REJECT,
+    N_JAC,
+    N_LU,
     # implicit methods
     F_CALLS,  # evaluations of the right-hand side that the loop counts for a trial step
     JAC,  # address of the Jacobian, 0: forward differences
@@ -87,14 +92,15 @@ from __future__ import annotations
     SPARE,
     BASE,
     OWN,
-    J_STEP,  # N_ACCEPT + 1 where the Jacobian was evaluated
     FAILED,  # why the last trial step has no result
     RESTART,  # 1: nothing is known from earlier steps
-    AFTER,  # 1: call the step kernel with PART = 2 after an accepted step
-    N_JAC,
-    N_LU,
+    AFTER,  # 1: call the step kernel with PART = 2 after an accepted step; 2: DETECT is set; 3: both
+    # switching
+    DETECT,  # 0: no; 1: look for stiffness; 2: look for its end
+    POWER_AT,  # two vectors of the power iteration
+    MULTIPLY,  # address of the product with the Jacobian
     N_SLOTS,
-) = range(81)
+) = range(85)
 
 (
     T,
@@ -119,13 +125,14 @@ from __future__ import annotations
     T_BASE,
     NORM,  # what the step kernel reports: mean square of the scaled error
     ONE_PER_COUNT,  # 1 / number of components that count in it (0 if none does)
+    STABILITY,  # boundary of the explicit method's stability interval
     HEAD,  # then: atol, rtol, two states, a stage value, the stage derivatives (N each)
-) = range(23)
+) = range(24)
 
 NOTHING, STATES, STAGES, TAPES = range(4)
-FRESH, STARTED = range(2)
+FRESH, STARTED, RESUMED = range(3)
 SINGULAR, NOT_A_NUMBER, NO_CONVERGENCE = range(1, 4)  # FAILED
 
 # what the loop returns
-(DONE, NEED_ROOM, RUNNING) = range(3)
+(DONE, NEED_ROOM, RUNNING, SWITCH) = range(4)
 (TOO_MANY_STEPS, STEP_TOO_SMALL, BAD_START, BAD_STATE, ABORTED, INTERRUPTED, BAD_Y0, UNSORTED, OUTSIDE) = range(-1, -10, -1)

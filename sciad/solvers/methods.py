@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sciad.solvers.auto import AUTO
 from sciad.solvers.bdf import MULTISTEP
 from sciad.solvers.explicit import ERK, EXPLICIT
 from sciad.solvers.radau import RADAU
@@ -15,10 +16,9 @@ __all__ = ["METHODS", "find_method"]
 #: Methods by the names of the literature.
 METHODS: dict[str, Any] = {**EXPLICIT, **ROSENBROCK, **SDIRK, **RADAU, **MULTISTEP}
 ALIASES = {
-    "auto": "Tsit5",
     "RK23": "BS3", "RK45": "Dopri5", "DP5": "Dopri5", "DP8": "DOP853", "Radau": "RadauIIA5", "BDF": "NDF", "FBDF": "NDF", "QNDF": "NDF",
 }  # fmt: skip
-BY_LOWER_NAME = {name.lower(): METHODS[ALIASES.get(name, name)] for name in (*METHODS, *ALIASES)}
+BY_LOWER_NAME = {name.lower(): METHODS[ALIASES.get(name, name)] for name in (*METHODS, *ALIASES)} | {"auto": AUTO, "lsoda": AUTO}
 
 
 def find_method(method: str | ERK | Any) -> Any:
@@ -27,5 +27,5 @@ def find_method(method: str | ERK | Any) -> Any:
         return method
     found = BY_LOWER_NAME.get(method.lower())
     if found is None:
-        raise ValueError(f"unknown method {method!r}; methods are {', '.join([*METHODS, *ALIASES])}")
+        raise ValueError(f"unknown method {method!r}; methods are {', '.join([*METHODS, *ALIASES, 'auto', 'LSODA'])}")
     return found

@@ -1,7 +1,8 @@
 """Dense LU factorisation of W = c I - h J with partial pivoting, and its two solves; row-major, in memory that the slots name.
 
-Three C functions: ``int64 factor(double c, double h, intp slots)`` forms W from the Jacobian at J_AT and factors it into LU_AT and
-PIVOTS_AT (0; SINGULAR; NOT_A_NUMBER), ``int64 solve(intp slots, intp b)`` overwrites b with W^-1 b, ``solve_t`` with W^-T b.
+Four C functions: ``int64 factor(double c, double h, intp slots)`` forms W from the Jacobian at J_AT and factors it into LU_AT and
+PIVOTS_AT (0; SINGULAR; NOT_A_NUMBER), ``int64 solve(intp slots, intp b)`` overwrites b with W^-1 b, ``solve_t`` with W^-T b,
+``int64 multiply(intp slots, intp x, intp out)`` makes J x.
 """
 
 from __future__ import annotations
@@ -139,13 +140,30 @@ def solve_t(slots, b):
 '''
 
 
+MULTIPLY = '''
+@cfunc(kernel_signature(0, 3))
+def multiply(slots, x, out):
+    n = {n}
+    jac = get_int(slots, J_AT)
+    for i in range(n):
+        row, total = jac + 8 * n * i, 0.0
+        for j in range(n):
+            total = fast_add(total, get(row, j) * get(x, j))
+        put(out, i, total)
+    return 0
+
+
+'''
+
+
 @dataclass(frozen=True, eq=False)
 class LinearSolver:
-    """Addresses of `factor`, `solve` and `solve_t`; the last two of LAPACK's functions, or 0."""
+    """Addresses of `factor`, `solve`, `solve_t` and `multiply`; the last two of LAPACK's functions, or 0."""
 
     factor: int
     solve: int
     solve_t: int
+    multiply: int
     getrf: int = 0
     getrs: int = 0
 
@@ -154,11 +172,15 @@ class LinearSolver:
 def dense(n: int) -> LinearSolver:
     """The dense solver for n unknowns: constant loops, plain loops or LAPACK by size."""
     if n > OWN:
-        module = load_kernels(HEADER + LAPACK, "lu_lapack")
-        return LinearSolver(module.factor.address, module.solve.address, module.solve_t.address, lapack("dgetrf"), lapack("dgetrs"))
+        module = load_kernels(HEADER + MULTIPLY.replace("{n}", "get_int(slots, N)") + LAPACK, "lu_lapack")
+        return LinearSolver(*_addresses(module), lapack("dgetrf"), lapack("dgetrs"))
     size = str(n) if n <= UNROLLED else "get_int(slots, N)"
-    module = load_kernels(HEADER + (FACTOR + SOLVE).replace("{n}", size), f"lu_{n if n <= UNROLLED else 'n'}")
-    return LinearSolver(module.factor.address, module.solve.address, module.solve_t.address)
+    module = load_kernels(HEADER + (MULTIPLY + FACTOR + SOLVE).replace("{n}", size), f"lu_{n if n <= UNROLLED else 'n'}")
+    return LinearSolver(*_addresses(module))
+
+
+def _addresses(module) -> tuple[int, ...]:
+    return module.factor.address, module.solve.address, module.solve_t.address, module.multiply.address
 
 
 def lapack(name: str) -> int:
