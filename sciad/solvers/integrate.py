@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 
 from sciad.errors import ShapeError
-from sciad.solvers.explicit import ERK
-from sciad.solvers.interpolant import DenseOutput
-from sciad.solvers.layout import BAD_Y0, N_ACCEPT, N_F, N_REJECT, N_SAVED, OUTSIDE, UNSORTED
-from sciad.solvers.record import Record, Steps, run
+from sciad.solvers.auto import Auto, choose
+from sciad.solvers.implicit import equip
+from sciad.solvers.interpolant import DenseOutput, PiecewiseOutput
+from sciad.solvers.layout import BAD_Y0, N_SAVED, OUTSIDE, TAPES, UNSORTED
+from sciad.solvers.methods import find_method
+from sciad.solvers.pieces import Part, Piece, dense, joined, run_switching
+from sciad.solvers.record import Record, Steps
 from sciad.solvers.rhs import Rhs
-from sciad.solvers.setup import find_method, new_reals, new_slots, scales, store_level
+from sciad.solvers.setup import new_reals, new_slots, scales, store_level
 from sciad.solvers.status import Status, message
 from sciad.solvers.stepsize import PI, Controller
 
@@ -32,7 +35,10 @@ REFUSALS = {
 
 @dataclass(frozen=True)
 class RawSolution:
-    """Result of `integrate`: t (m,), ys (m, n), how it ended, counts, and what was recorded on the way."""
+    """Result of `integrate`: t (m,), ys (m, n), how it ended, counts, and what was recorded on the way.
+
+    `pieces` are the stretches that one method took; `steps` is None where there are several.
+    """
 
     t: np.ndarray
     ys: np.ndarray
@@ -41,8 +47,16 @@ class RawSolution:
     nfev: int
     naccept: int
     nreject: int
+    njev: int
+    nlu: int
     steps: Steps | None
-    sol: DenseOutput | None
+    sol: DenseOutput | PiecewiseOutput | None
+    pieces: tuple[Piece, ...]
+
+    @property
+    def switches(self) -> list[tuple[float, str]]:
+        """Times at which a method took over, and its name; the first is the beginning."""
+        return [(piece.start, piece.method.name) for piece in self.pieces]
 
     @property
     def success(self) -> bool:
@@ -55,7 +69,7 @@ def integrate(
     t_span: tuple[float, float],
     y0: np.ndarray,
     p: np.ndarray,
-    method: str | ERK = "Tsit5",
+    method: Any = "Tsit5",
     t_eval: np.ndarray | None = None,
     dense_output: bool = False,
     rtol: Any = 1e-3,
@@ -86,6 +100,7 @@ def integrate(
       of the right-hand side).  ``max_states``: of "states", at most so many, equally many steps apart, thinned out on the way.
     - ``stops`` (s,): monotone times that steps must end on; ``jumps`` (s, n) is added to the state there, or replaces its first
       ``n_reset`` components.  Saved states at a stop are those before the jump.
+    - ``method``: "auto" begins with an explicit method and switches to a stiff one and back; see `sciad.solvers.auto`.
     - ``progress``: called with the fraction done, about twenty times a second.
 
     Failures are reported in ``status`` and ``message``; Ctrl-C returns what there is.  Raises ValueError for bad arguments.
@@ -95,24 +110,39 @@ def integrate(
     if y0.shape != (n,) or p.shape != (rhs.n_p,):
         raise ShapeError(f"y0 has shape {y0.shape} and p {p.shape}; this right-hand side takes ({n},) and ({rhs.n_p},)")
     level = store_level(store, max_states, t_eval is not None, dense_output)
-    slots = new_slots(rhs, method, level, dense_output, max_steps, n_reset)
-    reals = new_reals(method, n, t_span, first_step, max_step, min_step, fixed_step, controller)
-    scales(reals, n, rtol, atol)
+    steps_given = first_step, max_step, min_step, fixed_step, controller
+
+    def part(method: Any, watch: int) -> Part:
+        slots = new_slots(rhs, method, level, dense_output, max_steps, n_reset)
+        memory = equip(slots, rhs, method, watch)
+        reals = new_reals(method, n, t_span, *steps_given)
+        scales(reals, n, rtol, atol)
+        return Part(method, slots, reals, memory, Record(slots, level, max_states or sys.maxsize))
+
     wanted = EMPTY if t_eval is None else np.ascontiguousarray(t_eval, np.float64)
     stops, jumps = _stops(stops, jumps, n)
-    ys, record = np.empty((len(wanted), n)), Record(slots, level, max_states or sys.maxsize)
-    code = run(slots, reals, p, y0, wanted, ys, record, stops, jumps, method.dense, progress)
+    ys = np.empty((len(wanted), n))
+    given = p, wanted, ys, stops, jumps, progress
+    if isinstance(method, Auto):
+        if level == TAPES or max_states is not None or fixed_step is not None:
+            raise ValueError("method 'auto' takes no store='tapes', max_states or fixed_step; choose a method, such as Tsit5 or Rodas5P")
+        code, last, pieces = run_switching(*choose(method, n, rtol), part, y0, given)
+    else:
+        last = part(method, 0)
+        code = last.run(y0, given)
+        pieces = [last.piece()]
     if code in REFUSALS:
         raise ValueError(REFUSALS[code])
-    status, steps = Status(code), record.steps(slots)
+    status = Status(code)
     if t_eval is None:
-        wanted, ys = steps.times.copy(), steps.states[:, :n].copy()
+        wanted, ys = joined(pieces)
     elif status != Status.SUCCESS:
-        saved = int(slots[N_SAVED])
+        saved = int(last.slots[N_SAVED])
         wanted, ys = wanted[:saved], ys[:saved]
-    sol = DenseOutput(steps.times, steps.sizes, steps.states, method.dense, n) if dense_output else None
-    counts = int(slots[N_F]), int(slots[N_ACCEPT]), int(slots[N_REJECT])
-    return RawSolution(wanted, ys, status, message(status, slots, reals), *counts, steps, sol)
+    sol = dense(pieces) if dense_output else None
+    counts = sum(piece.counts for piece in pieces)
+    steps = pieces[0].steps if len(pieces) == 1 else None
+    return RawSolution(wanted, ys, status, message(status, last.slots, last.reals), *counts.tolist(), steps, sol, tuple(pieces))
 
 
 def _stops(stops, jumps, n: int) -> tuple[np.ndarray, np.ndarray]:

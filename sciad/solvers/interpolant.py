@@ -89,3 +89,44 @@ def _nested_slope(table: np.ndarray, theta: np.ndarray) -> np.ndarray:
         factor, sign = (1.0 - x, -1.0) if k % 2 == 0 else (x, 1.0)
         w, slope = w * factor + table[:, k], slope * factor + sign * w
     return slope * x + w
+
+
+@dataclass(frozen=True)
+class PiecewiseOutput:
+    """The same over the pieces of a solve that changed its method; a time where two meet belongs to the first."""
+
+    pieces: tuple[DenseOutput, ...]
+
+    @property
+    def ts(self) -> np.ndarray:
+        """Ends of all steps."""
+        return np.concatenate([self.pieces[0].ts, *[piece.ts[1:] for piece in self.pieces[1:]]])
+
+    @property
+    def t_min(self) -> float:
+        """Earlier end of the interval."""
+        return min(self.pieces[0].ts[0], self.pieces[-1].ts[-1])
+
+    @property
+    def t_max(self) -> float:
+        """Later end of the interval."""
+        return max(self.pieces[0].ts[0], self.pieces[-1].ts[-1])
+
+    def __call__(self, t) -> np.ndarray:
+        """The state at time t."""
+        return self._each(t, DenseOutput.__call__)
+
+    def derivative(self, t) -> np.ndarray:
+        """Time derivative of the interpolant, same shapes."""
+        return self._each(t, DenseOutput.derivative)
+
+    def _each(self, t, evaluate) -> np.ndarray:
+        t = np.asarray(t, float)
+        flat = np.atleast_1d(t)
+        sign = 1.0 if self.pieces[0].ts[-1] >= self.pieces[0].ts[0] else -1.0
+        ends = sign * np.array([piece.ts[-1] for piece in self.pieces[:-1]])
+        owner = np.searchsorted(ends, sign * flat, side="left")
+        out = np.empty((self.pieces[0].n, len(flat)))
+        for k in np.unique(owner):
+            out[:, owner == k] = evaluate(self.pieces[k], flat[owner == k])
+        return out[:, 0] if t.ndim == 0 else out

@@ -21,7 +21,7 @@ from __future__ import annotations
     TAPE_STRIDE,
     TOLERANCE,  # address of atol (N), then rtol (N); 0: no error estimate wanted
     ERROR,  # address for the mean square of the scaled error estimate, followed by 1 / number of components that count in it
-    PART,  # 0: take the step; 1: evaluate the extra stages of dense output
+    PART,  # 0: take the step; 1: evaluate the extra stages of dense output; 2: the step was accepted (only if AFTER is set)
     # what only the loop reads
     STEP,  # address of the step kernel
     N_STAGES,
@@ -51,17 +51,56 @@ from __future__ import annotations
     # its state
     PHASE,  # FRESH or STARTED
     BUDGET,  # steps to try before returning
-    HAVE_K1,  # 1: the first stage derivative is valid
-    REJECTED,  # rejections since the last accepted step
     NOT_FINITE,  # 1: the last of them because something was not finite
     SINCE,  # steps since T_BASE, in fixed-step mode
-    N_ACCEPT,
-    N_REJECT,
-    N_F,
     N_SAVED,  # entries of t_eval done
     N_STOPPED,  # entries of stops done
+    # its state, zero where a method takes over
+    HAVE_K1,  # 1: the first stage derivative is valid
+    REJECTED,  # rejections since the last accepted step
+    STIFF_COUNT,  # steps that spoke for the other method
+    J_STEP,  # N_ACCEPT + 1 where the Jacobian was evaluated
+    N_F,
+    N_ACCEPT,
+    N_REJECT,
+    N_JAC,
+    N_LU,
+    # implicit methods
+    F_CALLS,  # evaluations of the right-hand side that the loop counts for a trial step
+    JAC,  # address of the Jacobian, 0: forward differences
+    JVP,  # address of the product with it, 0: forward differences
+    TIME_DEPENDENT,  # 0: f_t is zero
+    FACTOR,  # addresses of the functions of the linear solver
+    SOLVE,
+    SOLVE_T,
+    GETRF,
+    GETRS,
+    FACTOR_Z,  # the same for the complex systems of Radau methods
+    SOLVE_Z,
+    GETRF_Z,
+    GETRS_Z,
+    LUZ_AT,
+    PIVOTSZ_AT,
+    LETTER,  # arguments of LAPACK's functions, which take addresses
+    ONE,
+    INFO,
+    J_AT,  # memory: Jacobian, factors, pivots, f_t, zeros, two spare vectors, and what the method itself asks for
+    LU_AT,
+    PIVOTS_AT,
+    DFDT,
+    ZEROS,
+    SPARE,
+    BASE,
+    OWN,
+    FAILED,  # why the last trial step has no result
+    RESTART,  # 1: nothing is known from earlier steps
+    AFTER,  # 1: call the step kernel with PART = 2 after an accepted step; 2: DETECT is set; 3: both
+    # switching
+    DETECT,  # 0: no; 1: look for stiffness; 2: look for its end
+    POWER_AT,  # two vectors of the power iteration
+    MULTIPLY,  # address of the product with the Jacobian
     N_SLOTS,
-) = range(49)
+) = range(85)
 
 (
     T,
@@ -86,12 +125,14 @@ from __future__ import annotations
     T_BASE,
     NORM,  # what the step kernel reports: mean square of the scaled error
     ONE_PER_COUNT,  # 1 / number of components that count in it (0 if none does)
+    STABILITY,  # boundary of the explicit method's stability interval
     HEAD,  # then: atol, rtol, two states, a stage value, the stage derivatives (N each)
-) = range(23)
+) = range(24)
 
 NOTHING, STATES, STAGES, TAPES = range(4)
-FRESH, STARTED = range(2)
+FRESH, STARTED, RESUMED = range(3)
+SINGULAR, NOT_A_NUMBER, NO_CONVERGENCE = range(1, 4)  # FAILED
 
 # what the loop returns
-(DONE, NEED_ROOM, RUNNING) = range(3)
+(DONE, NEED_ROOM, RUNNING, SWITCH) = range(4)
 (TOO_MANY_STEPS, STEP_TOO_SMALL, BAD_START, BAD_STATE, ABORTED, INTERRUPTED, BAD_Y0, UNSORTED, OUTSIDE) = range(-1, -10, -1)

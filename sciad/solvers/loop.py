@@ -11,18 +11,23 @@ import math
 from functools import cache
 
 from sciad.backend import call_address, data_address
+from sciad.solvers.auto import detect, distance, explicit_radius, stiff_radius
 from sciad.solvers.dense import interpolate, weight
 from sciad.solvers.derivative import derivative
 from sciad.solvers.layout import (
     ABORTED,
+    AFTER,
     ATOL,
     BAD_START,
     BAD_STATE,
     BUDGET,
     DENSE,
+    DETECT,
     DIRECTION,
     DONE,
     ERROR,
+    F_CALLS,
+    FAILED,
     FIRST_STEP,
     FIXED_STEP,
     FRESH,
@@ -45,6 +50,7 @@ from sciad.solvers.layout import (
     N_TIMES,
     N_WANTED,
     NEED_ROOM,
+    NO_CONVERGENCE,
     NORM,
     NOT_FINITE,
     NOTHING,
@@ -52,11 +58,14 @@ from sciad.solvers.layout import (
     PART,
     PHASE,
     REJECTED,
+    RESUMED,
     ROWS,
     RTOL,
     RUNNING,
     SAVED,
     SINCE,
+    SINGULAR,
+    SPARE,
     STAGE,
     START,
     STARTED,
@@ -64,6 +73,7 @@ from sciad.solvers.layout import (
     STEP_TOO_SMALL,
     STOPS,
     STORE,
+    SWITCH,
     T_BASE,
     T_END,
     TABLE,
@@ -173,10 +183,13 @@ def judge(slots, reals, h):
         return DONE
     put_int(slots, N_REJECT, get_int(slots, N_REJECT) + 1)
     put_int(slots, REJECTED, rejected + 1)
-    put_int(slots, NOT_FINITE, 0 if square < math.inf else 1)
-    if h <= smallest(reals):
+    failed = 0 if square < math.inf else get_int(slots, FAILED)
+    put_int(slots, FAILED, failed)
+    put_int(slots, NOT_FINITE, 0 if square < math.inf or failed in (SINGULAR, NO_CONVERGENCE) else 1)
+    if h <= 1.1 * smallest(reals):  # h is a difference of two times, and rounded as such
         return STEP_TOO_SMALL
-    put(reals, H, max(h * retreat(square, reals), smallest(reals)))
+    factor = 0.35 if failed == NO_CONVERGENCE else retreat(square, reals)
+    put(reals, H, max(h * factor, smallest(reals)))
     return RUNNING
 
 
@@ -235,6 +248,24 @@ def move_on(slots, reals, t_new, h):
     record(slots, reals)
 
 
+def conclude_with_hooks(slots, reals, t_new, h):
+    """The end of an accepted step whose method wants to know of it, or in a solve that looks for stiffness."""
+    code, watch, stopped = DONE, get_int(slots, DETECT), get_int(slots, N_STOPPED)
+    if get_int(slots, AFTER) & 1 != 0:
+        put_int(slots, PART, 2)
+        call_address(get_int(slots, STEP), get(reals, T), h, slots)
+        put_int(slots, PART, 0)
+    if watch != 0:
+        code = detect(slots, reals, t_new, h)
+    if code < 0 or save(slots, reals, t_new, h) != DONE:
+        return ABORTED
+    move_on(slots, reals, t_new, h)
+    if watch == 1 and get_int(slots, FSAL) == 0 and get_int(slots, N_STOPPED) == stopped:
+        copy(get_int(slots, N), get_int(slots, SPARE), get_int(slots, K))  # detection has evaluated f there
+        put_int(slots, HAVE_K1, 1)
+    return code
+
+
 def attempt(slots, reals):
     """Try one step; DONE after an accepted one, RUNNING after a rejected one, else what ended the solve."""
     t, stopped = get(reals, T), get_int(slots, N_STOPPED)
@@ -247,12 +278,14 @@ def attempt(slots, reals):
         return STEP_TOO_SMALL
     t_new = propose(slots, reals, bound)
     h = t_new - t
-    put_int(slots, N_F, get_int(slots, N_F) + get_int(slots, N_STAGES) - 1)
+    put_int(slots, N_F, get_int(slots, N_F) + get_int(slots, F_CALLS))
     if call_address(get_int(slots, STEP), t, h, slots) != 0:
         return ABORTED
     code = judge(slots, reals, abs(h))
     if code != DONE:
         return code
+    if get_int(slots, AFTER) != 0:
+        return conclude_with_hooks(slots, reals, t_new, h)
     code = save(slots, reals, t_new, h)
     if code == DONE:
         move_on(slots, reals, t_new, h)
@@ -265,6 +298,10 @@ def drive(slots, reals):
         code = begin(slots, reals)
         if code != DONE:
             return code
+    elif get_int(slots, PHASE) == RESUMED:
+        bind(slots, reals)
+        record(slots, reals)
+        put_int(slots, PHASE, STARTED)
     place(slots)
     budget, max_steps = get_int(slots, BUDGET), get_int(slots, MAX_STEPS)
     while get(reals, T) != get(reals, T_END):
@@ -276,13 +313,13 @@ def drive(slots, reals):
             return NEED_ROOM
         budget -= 1
         code = attempt(slots, reals)
-        if code < 0:
+        if code < 0 or code == SWITCH:
             return code
     return DONE
 
 
 def advance(slots, reals, p, y0, wanted, saved, times, rows, stops, jumps, table):
-    """Integrate until the end, a failure, a full record (NEED_ROOM) or the end of the budget of trial steps (RUNNING).
+    """Integrate until the end, a failure, a full record (NEED_ROOM), the end of the budget of trial steps (RUNNING), or SWITCH.
 
     Arrays: `slots`, `reals` as in `layout`; p (n_p,); y0 (n,); wanted (m,), saved (m, n); times (rows, 2) of t_n and h_n, rows with y
     and, if recorded, stage derivatives, stage values and tapes; stops (s,), jumps (s or 0, n); table as `Tableau.dense_table`.
@@ -302,7 +339,7 @@ def compiled_loop():
     """`advance`, compiled; loaded from the disk cache where it is there."""
     helpers = (
         derivative, log2_roughly, exp2_roughly, between, growth, retreat, scaled_norm, first_step, weight, interpolate,
-        copy, finite, place, room, check, jump, record, first_derivative, bind, begin, smallest, propose, judge, extra_stages, save,
-        move_on,        attempt, drive,
+        copy, finite, place, room, check, jump, record, distance, explicit_radius, stiff_radius, detect, first_derivative, bind, begin,
+        smallest, propose, judge, extra_stages, save, move_on, conclude_with_hooks, attempt, drive,
     )  # fmt: skip
     return link(advance, *helpers)

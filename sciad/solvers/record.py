@@ -105,13 +105,16 @@ def _doubled(old: np.ndarray) -> np.ndarray:
     return new
 
 
-def run(slots, reals, p, y0, t_eval, ys, record: Record, stops, jumps, dense, progress: Callable[[float], None] | None) -> int:
+def run(
+    slots, reals, p, y0, t_eval, ys, record: Record, stops, jumps, dense, progress: Callable[[float], None] | None, origin: float
+) -> int:
     """Drive the compiled loop to its end; returns its code.
 
-    It is entered for about CHUNK_SECONDS at a time, so that Ctrl-C is answered (the code is then INTERRUPTED) and progress shown.
+    `origin` is the time at which the solve began.  The loop is entered for about CHUNK_SECONDS at a time, so that Ctrl-C is answered
+    (the code is then INTERRUPTED) and progress shown.
     """
     advance = compiled_loop()
-    t0, budget = reals[T], max(20, 20_000 // max(slots[N], 1))
+    budget = max(20, 20_000 // max(slots[N], 1))
     try:
         while True:
             slots[BUDGET], begin = budget, time.perf_counter()
@@ -124,6 +127,6 @@ def run(slots, reals, p, y0, t_eval, ys, record: Record, stops, jumps, dense, pr
                 seconds = time.perf_counter() - begin
                 budget = int(min(max(1, budget * CHUNK_SECONDS / max(seconds, 1e-6)), 1e9))
                 if progress is not None:
-                    progress(float((reals[T] - t0) / (reals[T_END] - t0)))
+                    progress(float((reals[T] - origin) / (reals[T_END] - origin)))
     except KeyboardInterrupt:
         return INTERRUPTED

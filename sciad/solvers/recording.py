@@ -19,6 +19,7 @@ from sciad.solvers.layout import (
     N_WANTED,
     NOTHING,
     OUTSIDE,
+    RESTART,
     ROWS,
     SINCE,
     STAGE,
@@ -109,5 +110,6 @@ def jump(slots, reals):
             put(y, i, get(row, i) if i < n_reset else get(y, i) + get(row, i))
     put_int(slots, N_STOPPED, stopped + 1)
     put_int(slots, HAVE_K1, 0)
+    put_int(slots, RESTART, 1)
     put_int(slots, SINCE, 0)
     put(reals, T_BASE, get(reals, T))

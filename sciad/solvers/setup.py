@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from sciad.solvers.explicit import ERK, EXPLICIT
 from sciad.solvers.layout import (
+    AFTER,
     ALPHA,
     ATOL,
     BETA_1,
@@ -18,6 +18,7 @@ from sciad.solvers.layout import (
     BETA_3,
     DENSE,
     EVERY,
+    F_CALLS,
     FIRST_STEP,
     FIXED_STEP,
     FSAL,
@@ -48,25 +49,14 @@ from sciad.solvers.layout import (
     N,
     T,
 )  # fmt: skip
+from sciad.solvers.methods import find_method
 from sciad.solvers.rhs import Rhs
 from sciad.solvers.stepsize import Controller
 
 __all__ = ["find_method", "store_level", "new_slots", "new_reals", "scales"]
 
 STORES = {"none": NOTHING, "states": STATES, "stages": STAGES, "tapes": TAPES}
-ALIASES = {"auto": "Tsit5", "RK23": "BS3", "RK45": "Dopri5", "DP5": "Dopri5", "DP8": "DOP853"}
-BY_LOWER_NAME = {name.lower(): EXPLICIT[ALIASES.get(name, name)] for name in (*EXPLICIT, *ALIASES)}
 SMALLEST_RTOL = 100 * np.finfo(float).eps
-
-
-def find_method(method: str | ERK) -> ERK:
-    """The method of a name (SciPy's or the literature's, any case), or the object itself; ValueError if there is none."""
-    if not isinstance(method, str):
-        return method
-    found = BY_LOWER_NAME.get(method.lower())
-    if found is None:
-        raise ValueError(f"unknown method {method!r}; explicit methods are {', '.join([*EXPLICIT, *ALIASES])}")
-    return found
 
 
 def store_level(store: str | None, max_states: int | None, saves: bool, dense_output: bool) -> int:
@@ -81,27 +71,30 @@ def store_level(store: str | None, max_states: int | None, saves: bool, dense_ou
     return level
 
 
-def new_slots(rhs: Rhs, method: ERK, level: int, dense: bool, max_steps: int, n_reset: int) -> np.ndarray:
+def new_slots(rhs: Rhs, method: Any, level: int, dense: bool, max_steps: int, n_reset: int) -> np.ndarray:
     """The integer slots of a solve that has not begun; what depends on memory is filled in by the loop."""
     slots = _slot_options(method, level, dense, max_steps, n_reset).copy()
     slots[F], slots[N] = rhs.f, rhs.n
     if level == TAPES:
+        if method.implicit:
+            raise ValueError(f"store='tapes' is for explicit methods; with {method.name} use store='stages'")
         slots[F], slots[TAPE_SIZE] = rhs.aug(), rhs.tape_size
         slots[STAGE_STRIDE], slots[TAPE_STRIDE] = 8 * rhs.n, 8 * rhs.tape_size
     return slots
 
 
 @lru_cache(maxsize=256)
-def _slot_options(method: ERK, level: int, dense: bool, max_steps: int, n_reset: int) -> np.ndarray:
+def _slot_options(method: Any, level: int, dense: bool, max_steps: int, n_reset: int) -> np.ndarray:
     if max_steps <= 0:
         raise ValueError("`max_steps` must be positive.")
     slots = np.zeros(N_SLOTS, np.int64)
-    slots[[STEP, N_STAGES, N_EXTRA, FSAL]] = method.step, method.tableau.n_stages, method.tableau.n_extra, method.tableau.fsal
+    slots[[STEP, N_STAGES, N_EXTRA, FSAL]] = method.step, method.n_stages, method.n_extra, method.fsal
+    slots[[F_CALLS, AFTER]] = method.f_calls, method.after
     slots[[STORE, EVERY, DENSE, MAX_STEPS, N_RESET]] = level, 1, dense, max_steps, n_reset
     return slots
 
 
-def new_reals(method: ERK, n: int, t_span, first_step, max_step, min_step, fixed_step, controller: Controller) -> np.ndarray:
+def new_reals(method: Any, n: int, t_span, first_step, max_step, min_step, fixed_step, controller: Controller) -> np.ndarray:
     """The float slots of a solve that has not begun; ValueError for sizes that cannot be."""
     t0, t_end = t_span
     length = abs(t_end - t0)
@@ -118,11 +111,13 @@ def new_reals(method: ERK, n: int, t_span, first_step, max_step, min_step, fixed
 
 
 @lru_cache(maxsize=256)
-def _real_options(method: ERK, first_step, max_step, min_step, fixed_step, controller: Controller) -> np.ndarray:
+def _real_options(method: Any, first_step, max_step, min_step, fixed_step, controller: Controller) -> np.ndarray:
     if not max_step > 0:
         raise ValueError("`max_step` must be positive.")
-    if fixed_step == 0.0 and not method.tableau.adaptive:
+    if fixed_step == 0.0 and not method.adaptive:
         raise ValueError(f"{method.name} has no error estimate: pass fixed_step=<size>, or choose an adaptive method such as Tsit5")
+    if fixed_step != 0.0 and method.name == "NDF":
+        raise ValueError("NDF chooses order and step size together: leave fixed_step out, or choose another method such as KenCarp4")
     head, q = np.zeros(HEAD), method.error_order + 1
     head[[FIRST_STEP, FIXED_STEP, MAX_STEP, MIN_STEP]] = first_step, fixed_step, max_step, min_step
     head[[SAFETY, SHRINK, GROW]] = controller.safety, controller.shrink, controller.grow

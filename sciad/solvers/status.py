@@ -47,7 +47,11 @@ def message(status: Status, slots, reals) -> str:
     if status == 0:
         return SUCCESS_TEXT
     t, min_step = float(reals[layout.T]), float(reals[layout.MIN_STEP])
-    if slots[layout.NOT_FINITE]:
+    if slots[layout.FAILED] == layout.SINGULAR:
+        cause = "the iteration matrix I - gamma h J is singular for every size tried; check the Jacobian"
+    elif slots[layout.FAILED] == layout.NO_CONVERGENCE:
+        cause = "Newton's iteration does not converge with any size tried; check that `jac` is the Jacobian of f, and that f is smooth"
+    elif slots[layout.NOT_FINITE]:
         cause = "the right-hand side or the state is not finite (NaN or Inf) beyond it"
     elif reals[layout.MAX_STEP] <= min_step or slots[layout.REJECTED] == 0:
         cause = f"max_step = {reals[layout.MAX_STEP]:.3g} allows no more"

@@ -71,3 +71,19 @@ def _decimal(x) -> Decimal:
     with localcontext() as context:
         context.prec = 50
         return Decimal(x.numerator) / Decimal(x.denominator)
+
+
+class RosenbrockConditions(Conditions):
+    """The same for Rosenbrock methods: where a node has one child, beta = alpha + gamma takes the place of alpha."""
+
+    def __init__(self, alpha, gamma):
+        super().__init__(alpha)
+        self.beta = self.a + Conditions(gamma).a
+
+    def weights(self, tree: Tree):
+        """Phi_i(t) for all stages i."""
+        if len(tree) != 1:
+            return super().weights(tree)
+        if tree not in self.known:
+            self.known[tree] = self.beta @ self.weights(tree[0])
+        return self.known[tree]

@@ -19,11 +19,38 @@ class ERK:
     """An explicit Runge-Kutta method: its tableau and, compiled when first used, its step."""
 
     tableau: Tableau
+    implicit = False
+    after = False
 
     @property
     def name(self) -> str:
         """Name in the literature."""
         return self.tableau.name
+
+    @property
+    def n_stages(self) -> int:
+        """Stages of a step, without those that only serve dense output."""
+        return self.tableau.n_stages
+
+    @property
+    def n_extra(self) -> int:
+        """Stages that only serve dense output."""
+        return self.tableau.n_extra
+
+    @property
+    def f_calls(self) -> int:
+        """Evaluations of f in a trial step, with the first one given."""
+        return self.tableau.n_stages - 1
+
+    @property
+    def fsal(self) -> bool:
+        """First same as last."""
+        return self.tableau.fsal
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether there is an error estimate."""
+        return self.tableau.adaptive
 
     @cached_property
     def error_order(self) -> int:

@@ -1,0 +1,140 @@
+"""Simplified Newton iterations for implicit stages, inside compiled kernels (Hairer & Wanner IV.8).
+
+They stop where the estimated error of the iteration is a fraction of what the error test allows.  What they learn is kept in the
+first entries of OWN: the step size that the factors belong to, how fast the iterations converged, and how often to renew J and LU.
+"""
+
+from __future__ import annotations
+
+import math
+
+from sciad.backend import call_address, fast_add
+from sciad.solvers.jacobian import jacobian
+from sciad.solvers.layout import (
+    ERROR,
+    FACTOR,
+    FAILED,
+    J_AT,
+    J_STEP,
+    N_ACCEPT,
+    N_F,
+    N_LU,
+    NO_CONVERGENCE,
+    OWN,
+    SOLVE,
+    SPARE,
+    TOLERANCE,
+    F,
+    N,
+    P,
+)  # fmt: skip
+from sciad.solvers.memory import get, get_int, put, put_int
+
+__all__ = ["NEWTON_ENTRIES", "NEWTON_HELPERS", "newton_settings"]
+
+NEWTON_ENTRIES = 8  # of OWN: LU_H, ETA, WORST, JAC_RATE, LU_DRIFT, and room
+SMALL = 20  # up to this size Jacobians and factors are cheap against evaluations of f, and renewed at every step
+
+
+def newton_settings(n: int) -> list[float]:
+    """The first entries of OWN for n unknowns."""
+    jac_rate, lu_drift = (0.0, 0.0) if n <= SMALL else (0.2, 0.25)
+    return [0.0, 1.0, 1.0, jac_rate, lu_drift]
+
+
+def newton_norm(x, y, scale, slots):
+    """Size of scale * x: in units of the tolerance, or, with fixed steps, of 1e-13 |y|."""
+    n, tolerance = get_int(slots, N), get_int(slots, TOLERANCE)
+    total, size = 0.0, 0.0
+    if tolerance == 0:
+        for i in range(n):
+            total = fast_add(total, get(x, i) * get(x, i))
+            size = fast_add(size, get(y, i) * get(y, i))
+        return abs(scale) * math.sqrt(total) / (1e-13 * math.sqrt(size) + 1e-290)
+    for i in range(n):
+        q = get(x, i) / (get(tolerance, i) + get(tolerance, n + i) * abs(get(y, i)))
+        total = fast_add(total, q * q)
+    return abs(scale) * math.sqrt(total * get(get_int(slots, ERROR), 1))
+
+
+def prepare_matrix(t, h, c, y, force, slots):
+    """Renew J and the factors of c I - h J where the last iterations, the step size or `force` ask for it.
+
+    0, NO_CONVERGENCE if they were as new as can be already, or what went wrong (negative: the right-hand side aborted).
+    """
+    own, now = get_int(slots, OWN), get_int(slots, N_ACCEPT) + 1
+    new_j = get_int(slots, J_STEP) == 0 or (get_int(slots, J_STEP) != now and (force or get(own, 2) > get(own, 3)))
+    new_lu = new_j or not abs(h / get(own, 0) - 1.0) <= get(own, 4) or (force and get(own, 0) != h)
+    if force and not new_lu:
+        return NO_CONVERGENCE
+    if new_j:
+        if jacobian(t, y, get_int(slots, J_AT), slots) != 0:
+            return -1
+        put_int(slots, J_STEP, now)
+    if new_lu:
+        put_int(slots, N_LU, get_int(slots, N_LU) + 1)
+        put(own, 0, h)
+        code = call_address(get_int(slots, FACTOR), c, h, slots)
+        if code != 0:
+            put(own, 0, math.nan)
+            return code
+    return 0
+
+
+def newton(t, base, h, gamma, k, place, slots):
+    """Solve k = f(t, base + h gamma k) from the k given; leaves base + h gamma k at `place`.
+
+    The matrix is I / gamma - h' J, with h' possibly that of an earlier step.  0, NO_CONVERGENCE, or -1 where f aborted.  A first
+    iteration is believed only where the rate of convergence was measured not long ago: with a wrong Jacobian it may be small as well.
+    """
+    n, f, p, solve, spare, own = (
+        get_int(slots, N), get_int(slots, F), get_int(slots, P), get_int(slots, SOLVE), get_int(slots, SPARE), get_int(slots, OWN),
+    )  # fmt: skip
+    step, correction = h * gamma, 2.0 / (1.0 + h / get(own, 0)) / gamma
+    kappa = 0.02 if get_int(slots, TOLERANCE) != 0 else 1.0
+    eta, last = max(get(own, 1), 1e-16) ** 0.8, 0.0
+    for i in range(n):
+        put(place, i, get(base, i) + step * get(k, i))
+    for m in range(10):
+        put_int(slots, N_F, get_int(slots, N_F) + 1)
+        if call_address(f, t, place, p, spare) != 0:
+            return -1
+        for i in range(n):
+            put(spare, i, correction * (get(spare, i) - get(k, i)))
+        call_address(solve, slots, spare)
+        size = newton_norm(spare, place, step, slots)
+        for i in range(n):
+            put(k, i, get(k, i) + get(spare, i))
+            put(place, i, get(place, i) + step * get(spare, i))
+        if m > 0:
+            rate = size / last
+            put(own, 2, max(get(own, 2), rate))
+            if kappa == 1.0 and size < 1e3 and rate > 0.5:
+                return 0  # fixed steps: rounding stops the iteration
+            if not rate < 0.95:
+                return NO_CONVERGENCE
+            eta = rate / (1.0 - rate)
+            if eta * size > kappa and size * rate ** (9 - m) / (1.0 - rate) > kappa:
+                return NO_CONVERGENCE
+        if eta * size <= kappa and size < math.inf and (m > 0 or eta < 0.5):
+            put(own, 1, eta)
+            return 0
+        if not size < math.inf:
+            return NO_CONVERGENCE
+        last = size
+    return NO_CONVERGENCE
+
+
+def no_result(code, slots, y_new):
+    """Report a step without a result; -1 for one whose right-hand side aborted."""
+    if code < 0:
+        return -1
+    put_int(slots, FAILED, code)
+    put(get_int(slots, ERROR), 0, math.inf)
+    for i in range(get_int(slots, N)):
+        put(y_new, i, math.nan)
+    return 0
+
+
+#: What a step kernel with Newton iterations is linked with, callees first.
+NEWTON_HELPERS = (jacobian, newton_norm, prepare_matrix, newton, no_result)
