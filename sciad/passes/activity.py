@@ -134,6 +134,7 @@ class Activity:
                 self._backward(op.regions[0])
                 for initial, parameter, following, result in carried(op):
                     if self._is_useful(parameter) or self._is_useful(result):
+                        self._mark(self.useful, True, parameter)  # what leaves the loop is the parameter of a trip that does not come
                         self._mark(self.useful, True, initial)
                         self._mark(self.useful, True, following)
             elif PURE(op) and self._is_useful(op.result):

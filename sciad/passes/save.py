@@ -70,6 +70,7 @@ class Saver:
         self._rewrite(reverse_ops)
         self._place_slots()
         self._insert()
+        _last_in_first_out(reverse_ops)
 
     def _kept_in_memory(self) -> dict[Value, tuple[Value, Value]]:
         """Costly values that the primal sweep stores anyway, in memory that nothing overwrites: (buffer, index) of each."""
@@ -590,6 +591,17 @@ class Saver:
                 ops.extend(by_value.pop(r, []))
         region.ops = ops
         assert not by_value, "a stored value is not defined where it is to be stored"
+
+
+def _last_in_first_out(ops: list[Op]) -> bool:
+    """Turn loops of the mirror that take from growing tapes or lists downwards, whatever else allows; True where something takes."""
+    takes = False
+    for op in ops:
+        inside = [_last_in_first_out(inner.ops) for inner in op.regions]
+        if op.name == "for" and any(inside):
+            op.attributes.update(down=True, parallel=False)
+        takes = takes or any(inside) or op.name in ("tape_release", "tape_pop")
+    return takes
 
 
 def _insert_before(ops: list[Op], op: Op, new: list[Op]) -> None:
