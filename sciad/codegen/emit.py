@@ -163,6 +163,8 @@ class Emitter:
             return f"fast_add({strip(args[0])}, {strip(args[1])})"
         if name == "cast":
             return f"{_TYPES[type_]}({strip(args[0])})"
+        if name == "power" and type_ == I8:
+            return f"({args[0]} ** {args[1]})"
         if name in ("minimum", "maximum", "sign") and type_ == I8 or name in ("fmin", "fmax"):
             name = {"fmin": "minimum", "fmax": "maximum"}.get(name, name)
         if type_ == F8 and (name in VMATH or (self.in_vector_loop and name in VMATH_IN_LOOPS)):

@@ -6,7 +6,6 @@ parts.  Squire & Trapp, SIAM Review 40 (1998) 110.
 
 from __future__ import annotations
 
-import cmath
 import math
 import types
 
@@ -58,11 +57,17 @@ class Step(complex):
     def __bool__(self):
         return self.real != 0
 
+    def __round__(self, digits=None):
+        return round(self.real, digits)
+
     def __mod__(self, other):
         return self - math.floor(self.real / _re(other)) * other
 
     def __rmod__(self, other):
         return Step(other) % self
+
+    def __divmod__(self, other):
+        return self // other, self % other
 
     def __floordiv__(self, other):
         return float(self.real // _re(other))
@@ -72,8 +77,8 @@ class Step(complex):
 
     def __pow__(self, n):
         if isinstance(n, Step) or n != int(n):
-            return _lifted(cmath.exp)(_lifted(cmath.log)(self) * n)
-        n, result = int(n), Step(1.0)
+            return _FUNCTIONS_OF_TWO["pow"](self, n)
+        n, result = int(n.real), Step(1.0)
         for _ in range(abs(n)):
             result = result * self
         return result if n >= 0 else 1.0 / result
@@ -132,13 +137,28 @@ _FUNCTIONS = {
 }  # fmt: skip
 
 
+def _by_slopes(function, *slopes):
+    """A function of two numbers by its real value and partial derivatives."""
+
+    def call(a, b):
+        p, q = _re(a), _re(b)
+        return Step(function(p, q), slopes[0](p, q) * complex(a).imag + slopes[1](p, q) * complex(b).imag)
+
+    return call
+
+
+_FUNCTIONS_OF_TWO = {
+    "hypot": _by_slopes(math.hypot, lambda a, b: a / math.hypot(a, b), lambda a, b: b / math.hypot(a, b)),
+    "atan2": _by_slopes(math.atan2, lambda a, b: b / (a * a + b * b), lambda a, b: -a / (a * a + b * b)),
+    "fmod": _by_slopes(math.fmod, lambda a, b: 1.0, lambda a, b: -math.trunc(a / b)),
+    "copysign": _by_slopes(math.copysign, lambda a, b: math.copysign(1.0, a * b), lambda a, b: 0.0),
+    "pow": _by_slopes(math.pow, lambda a, b: b * a ** (b - 1), lambda a, b: a**b * math.log(a)),
+}
+
+
 def _elementwise(function):
     wide = np.frompyfunc(function, 1, 1)
     return lambda x: wide(x) if isinstance(x, np.ndarray) else function(x)
-
-
-def _clip(x, low, high):
-    return np.minimum(np.maximum(x, low), high)
 
 
 def _extreme(better):
@@ -146,7 +166,14 @@ def _extreme(better):
         return b if better(b, a) else a
 
     wide = np.frompyfunc(choose, 2, 1)
-    return lambda a, b: wide(a, b) if isinstance(a, np.ndarray) or isinstance(b, np.ndarray) else choose(a, b)
+
+    def boxed(x):
+        """A lone number as an object: NumPy would make a plain complex of it."""
+        box = np.empty((), object)
+        box[()] = x
+        return x if isinstance(x, np.ndarray) else box
+
+    return lambda a, b: wide(boxed(a), boxed(b)) if isinstance(a, np.ndarray) or isinstance(b, np.ndarray) else choose(a, b)
 
 
 def _full(shape, value=0.0, dtype=None):
@@ -172,14 +199,18 @@ class _Numpy:
     ones = staticmethod(lambda shape, dtype=None: _full(shape, 1.0))
     full = staticmethod(_full)
     abs = staticmethod(_elementwise(abs))
-    clip = staticmethod(_clip)
+    clip = staticmethod(lambda x, low, high: NUMPY.minimum(NUMPY.maximum(x, low), high))
+    power = staticmethod(_FUNCTIONS_OF_TWO["pow"])
+    floor = staticmethod(lambda x: float(math.floor(x)))
+    sign = staticmethod(lambda x: float(np.sign(x.real)))
     maximum = staticmethod(_extreme(lambda b, a: b > a))
     minimum = staticmethod(_extreme(lambda b, a: b < a))
 
     @staticmethod
     def array(items):
-        made = np.empty(len(items), object)
-        made[:] = [lift(float(i)) if not isinstance(i, Step) else i for i in items]
+        made = np.array(items, dtype=object)
+        for where in np.ndindex(*made.shape):
+            made[where] = Step(made[where])
         return made
 
     def __getattr__(self, name):
@@ -190,4 +221,6 @@ for _name, _function in _FUNCTIONS.items():
     setattr(_Numpy, _name, staticmethod(_elementwise(_function)))
 
 NUMPY = _Numpy()
-MATH = types.SimpleNamespace(**_FUNCTIONS, floor=math.floor)
+MATH = types.SimpleNamespace(
+    **_FUNCTIONS, **_FUNCTIONS_OF_TWO, floor=math.floor, ceil=math.ceil, trunc=math.trunc, fabs=abs, pi=math.pi, e=math.e, tau=math.tau
+)
