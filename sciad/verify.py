@@ -26,7 +26,7 @@ def verified(region: Region, after: str) -> Region:
 
 
 def verify(region: Region, after: str = "") -> None:
-    """Raise MalformedIR unless every value is defined once, before its use, in scope, and every operation has the types that it takes."""
+    """Raise MalformedIR unless every value is defined once, before its use, in scope (constants: anywhere), and operations have their types."""
     _Check(after).region(region, set())
 
 
@@ -50,7 +50,7 @@ class _Check:
             self.define(p, scope, None)
         for op in region.ops:
             for a in op.args:
-                if a not in scope:
+                if a not in scope and a.constant is None:
                     self.fail(op, f"{a} is used where it is not available")
             for inner in op.regions:
                 self.region(inner, scope)
@@ -58,7 +58,7 @@ class _Check:
             for r in op.results:
                 self.define(r, scope, op)
         for r in region.results:
-            if r not in scope:
+            if r not in scope and r.constant is None:
                 self.fail(None, f"result {r} is not available at the end of its region")
 
     def types(self, op: Op) -> None:

@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 
-from sciad import kernels, vmath
+from sciad import kernels, linear_kernels, vmath
 from sciad.backend import cfunc, fast_add, keep, kernel, kernel_signature, njit, select, stack_array, subarray, view1d
 from sciad.backend import unsigned as _u
 from sciad.kernels import gemm, grown
@@ -58,7 +58,7 @@ class Emitter:
         self.lines: list[str] = []
         self.depth = 1
         self.names: dict[Value, str] = {}
-        self.taken: set[str] = set(dir(builtins)) | set(keyword.kwlist) | {"np", "math", "njit", "select", "fast_add", "unsigned", "_u", "gemm", "grown", "kernels", "vmath", "subarray", "keep"}
+        self.taken: set[str] = set(dir(builtins)) | set(keyword.kwlist) | {"np", "math", "njit", "select", "fast_add", "unsigned", "_u", "gemm", "grown", "kernels", "linear_kernels", "vmath", "subarray", "keep"}
         self.inline: dict[Value, str] = {}
         self.uses: dict[Value, int] = {}
         self.on_check, self.stack = on_check, stack
@@ -163,6 +163,8 @@ class Emitter:
             return f"fast_add({strip(args[0])}, {strip(args[1])})"
         if name == "cast":
             return f"{_TYPES[type_]}({strip(args[0])})"
+        if name == "power" and type_ == I8:
+            return f"({args[0]} ** {args[1]})"
         if name in ("minimum", "maximum", "sign") and type_ == I8 or name in ("fmin", "fmax"):
             name = {"fmin": "minimum", "fmax": "maximum"}.get(name, name)
         if type_ == F8 and (name in VMATH or (self.in_vector_loop and name in VMATH_IN_LOOPS)):
@@ -202,6 +204,9 @@ class Emitter:
 
     def _gemm(self, op: Op) -> None:
         self.put(f"gemm({', '.join(strip(self.name(a)) for a in op.args)}, {op.attributes['accumulate']})", op.line)
+
+    def _call(self, op: Op) -> None:
+        self.put(f"linear_kernels.{op.attributes['function']}({', '.join(strip(self.name(a)) for a in op.args)})", op.line)
 
     def _tape_new(self, op: Op) -> None:
         tape, dtype = op.result, op.attributes["dtype"]
@@ -243,7 +248,9 @@ class Emitter:
         exception = op.attributes["exception"]
         kind = getattr(builtins, exception, None)
         message = op.attributes["message"]
-        if not (isinstance(kind, type) and issubclass(kind, Exception)):
+        if exception == "LinAlgError":
+            exception = "np.linalg.LinAlgError"
+        elif not (isinstance(kind, type) and issubclass(kind, Exception)):
             exception, message = "RuntimeError", f"{exception}: {message}"
         ok = op.args[0]
         self.put(f"if not {self.name(ok)}:" if ok.constant is None else "if True:", op.line)

@@ -153,12 +153,7 @@ def call_python(ctx: Context, function: Any, args: list, kwargs: dict[str, Any],
 def _call_closure(ctx: Context, closure: Closure, args: list, kwargs: dict[str, Any]) -> Any:
     parent = closure.frame
     frame = Frame(closure.name, parent.filename, parent.offset, parent=parent)
-    names = [a.arg for a in closure.node.args.args]
-
-    def default(name: str) -> Any:
-        return closure.defaults[names.index(name) - len(names) + len(closure.defaults)]
-
-    return _inline(ctx, frame, closure.node, args, kwargs, default)
+    return _inline(ctx, frame, closure.node, args, kwargs, closure.defaults.__getitem__)
 
 
 def _inline(ctx: Context, frame: Frame, node: ast.FunctionDef | ast.Lambda, args: list, kwargs: dict[str, Any], default: Callable) -> Any:
@@ -237,12 +232,16 @@ def _construct(ctx: Context, cls: type, args: list, kwargs: dict[str, Any]) -> A
 
 
 # -- iteration ----------------------------------------------------------------------------------------------------------------------
-def items_of(ctx: Context, value: Any) -> list:
-    """The items of something of known length, for unpacking."""
+def items_of(ctx: Context, value: Any, wanted: int | None = None) -> list:
+    """The items of something of known length, or that has to have `wanted` items, for unpacking."""
     if isinstance(value, Tuple_):
         return value.items
     iterator = iterate(ctx, value)
     trips = iterator.static if iterator.static is not None else iterator.length.constant
+    if trips is None and wanted is not None:
+        message = f"line {ctx.line} unpacks {wanted} values from an array of another length"
+        ctx.b.check(ctx.b.compare("equal", iterator.length, wanted), "ValueError", message)
+        trips = wanted
     if trips is None:
         raise ctx.error(f"unpacking of {describe(value)} of unknown length", "index it, or slice it to a constant length")
     return [iterator.item(ctx.b.const(k)) for k in range(int(trips))]

@@ -16,7 +16,7 @@ from sciad.frontend.values import Array, Closure, Complex, Dict_, Lazy, Range, R
 from sciad.ir import PURE, Value
 from sciad.types import B1
 
-__all__ = ["evaluate", "settle", "stored", "truth", "binary", "index_of", "OPERATORS"]
+__all__ = ["evaluate", "defaults_of", "settle", "stored", "truth", "binary", "index_of", "OPERATORS"]
 
 OPERATORS: dict[type, str] = {
     ast.Add: "add",
@@ -366,7 +366,15 @@ def _call(ctx: Context, node: ast.Call) -> Any:
 
 
 def _lambda(ctx: Context, node: ast.Lambda) -> Closure:
-    return Closure(node, ctx.frame, "<lambda>", [evaluate(ctx, d) for d in node.args.defaults])
+    return Closure(node, ctx.frame, "<lambda>", defaults_of(ctx, node.args))
+
+
+def defaults_of(ctx: Context, spec: ast.arguments) -> dict[str, Any]:
+    """The default values of a function defined here, evaluated now, as in Python."""
+    names = [a.arg for a in spec.posonlyargs + spec.args]
+    pairs = list(zip(names[len(names) - len(spec.defaults) :], spec.defaults))
+    pairs += [(a.arg, d) for a, d in zip(spec.kwonlyargs, spec.kw_defaults) if d is not None]
+    return {name: settle(ctx, evaluate(ctx, d)) for name, d in pairs}
 
 
 _EXPRESSIONS: dict[type, Callable] = {

@@ -196,13 +196,6 @@ def _linspace(ctx: Context, args: list, kwargs: dict[str, Any]) -> Lazy:
     return Lazy(F8, (count,), element, [], 4)
 
 
-def _eye(ctx: Context, args: list, kwargs: dict[str, Any]) -> Lazy:
-    b = ctx.b
-    n = scalars.as_index(ctx, args[0])
-    m = scalars.as_index(ctx, args[1]) if len(args) > 1 else n
-    return Lazy(F8, (n, m), lambda ij: b.cast(b.compare("equal", ij[0], ij[1]), F8), [], 2)
-
-
 # -- shape --------------------------------------------------------------------------------------------------------------------------
 def _transpose(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
     array = _stored(ctx, args[0])
@@ -338,14 +331,6 @@ def _reduction(name: str) -> Callable:
     return lower
 
 
-def _norm(ctx: Context, args: list, kwargs: dict[str, Any]) -> Value:
-    if len(args) > 1 or kwargs:
-        raise ctx.error("np.linalg.norm with options", "write the sum out")
-    lazy = as_lazy(ctx, args[0])
-    square = elementwise(ctx, [lazy], lambda x: scalars.binary(ctx, "multiply", x, x), lazy.scalar)
-    return scalars.unary(ctx, "sqrt", reduce(ctx, "sum", square, {}))
-
-
 def _cumsum(ctx: Context, args: list, kwargs: dict[str, Any]) -> Array:
     if len(args) > 1 or kwargs:
         raise ctx.error("np.cumsum with options", "loop over the rows")
@@ -383,10 +368,10 @@ NUMPY: dict[Any, Callable] = {
     np.zeros: _filled(True, None), np.empty: _filled(False, None), np.ones: _filled(False, 1.0), np.full: _full,
     np.zeros_like: _like(True, None), np.empty_like: _like(False, None), np.ones_like: _like(False, 1.0), np.full_like: _like(False, None),
     np.array: _array, np.asarray: _asarray, np.ascontiguousarray: _asarray, np.copy: _copy, np.arange: _arange, np.linspace: _linspace,
-    np.eye: _eye, np.identity: _eye, np.transpose: _transpose, np.reshape: _reshape, np.ravel: _ravel, np.expand_dims: _expand,
+    np.transpose: _transpose, np.reshape: _reshape, np.ravel: _ravel, np.expand_dims: _expand,
     np.concatenate: _concatenate, np.stack: _stack, np.where: _where, np.clip: _clip, np.sum: _reduction("sum"),
     np.prod: _reduction("prod"), np.mean: _reduction("mean"), np.max: _reduction("max"), np.min: _reduction("min"),
-    np.any: _reduction("any"), np.all: _reduction("all"), np.linalg.norm: _norm, np.cumsum: _cumsum, np.dot: dot, np.vdot: dot,
+    np.any: _reduction("any"), np.all: _reduction("all"), np.cumsum: _cumsum, np.dot: dot, np.vdot: dot,
     np.matmul: _matmul, np.outer: outer, np.real: _scalar_function("positive"), np.round: _scalar_function("rint"), np.shape: _shape_function,
 }  # fmt: skip
 

@@ -121,6 +121,8 @@ def _power(ctx: Context, a: Value, b: Value) -> Value:
             return power_of_constant(ctx, as_float(ctx, a), int(exponent))
         if exponent == 0.5:
             return builder.pure("sqrt", [as_float(ctx, a)], as_float(ctx, a).type)
+    if a.type in (I8, B1) and b.type in (I8, B1) and ctx.nonnegative(b):
+        return builder.pure("power", [builder.cast(a, I8), builder.cast(b, I8)], I8)
     if a.type in (I8, B1) and b.type in (I8, B1):
         raise ctx.error("int ** int with an exponent that is not constant", "use a float base")
     a = as_float(ctx, a)

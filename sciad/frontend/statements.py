@@ -162,11 +162,16 @@ def _join(joiner: Joiner, x: Any, y: Any, dead_x: bool, dead_y: bool, region_x: 
     """Join one variable; a branch that raises contributes a blank, since nobody reads it."""
     if dead_x and y is not None and not isinstance(y, Conflict):
         with append_to(b, region_x):
-            x = rebuild(y, [b.zero(v.type) for v in leaves_of(y)])
+            x = rebuild(y, [_blank(b, v) for v in leaves_of(y)])
     elif dead_y and x is not None and not isinstance(x, Conflict):
         with append_to(b, region_y):
-            y = rebuild(x, [b.zero(v.type) for v in leaves_of(x)])
+            y = rebuild(x, [_blank(b, v) for v in leaves_of(x)])
     return joiner.join(x, y)
+
+
+def _blank(b, v: Value) -> Value:
+    """What stands for a value on a path that raises: the same constant, so that it stays one, else zero."""
+    return b.zero(v.type) if v.constant is None else b.const(v.constant, v.type)
 
 
 # -- loops --------------------------------------------------------------------------------------------------------------------------
@@ -479,8 +484,9 @@ def bind(ctx: Context, target: ast.expr, value: Any) -> None:
     if isinstance(target, ast.Name):
         ctx.frame.env[target.id] = expressions.stored(ctx, value)
     elif isinstance(target, (ast.Tuple, ast.List)):
-        items = calls.items_of(ctx, value)
-        if any(isinstance(t, ast.Starred) for t in target.elts):
+        starred = any(isinstance(t, ast.Starred) for t in target.elts)
+        items = calls.items_of(ctx, value, None if starred else len(target.elts))
+        if starred:
             items = _starred(ctx, target, items)
         if len(items) != len(target.elts):
             raise ctx.error(f"{len(items)} values for {len(target.elts)} names", "unpack as many names as there are values")
@@ -570,8 +576,7 @@ def _continue(ctx: Context, node: ast.Continue, live: set[str]) -> None:
 def _function(ctx: Context, node: ast.FunctionDef, live: set[str]) -> None:
     if node.decorator_list:
         raise ctx.error(f"decorator on the inner function `{node.name}`", "decorate at module level")
-    defaults = [expressions.evaluate(ctx, d) for d in node.args.defaults]
-    ctx.frame.env[node.name] = Closure(node, ctx.frame, node.name, defaults)
+    ctx.frame.env[node.name] = Closure(node, ctx.frame, node.name, expressions.defaults_of(ctx, node.args))
 
 
 def _import(ctx: Context, node: ast.Import | ast.ImportFrom, live: set[str]) -> None:

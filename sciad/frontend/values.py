@@ -95,7 +95,7 @@ class Closure:
     node: Any
     frame: Any
     name: str
-    defaults: list
+    defaults: dict[str, Any]
 
 
 @dataclass(eq=False)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from sciad.errors import MissingRule
 from sciad.ir import PURE, Op, Region, Value
 from sciad.passes.structure import Structure, carried
+from sciad.rules.library import CALLS
 from sciad.rules.registry import lookup
 from sciad.types import is_buffer, is_float
 
@@ -80,6 +81,10 @@ class Activity:
                 self._mark(self.varied, self._is_varied(op.args[2]) and is_float(op.args[2].type), op.args[0])
             elif op.name == "gemm":
                 self._mark(self.varied, self._is_varied(op.args[0]) or self._is_varied(op.args[4]), op.args[8])
+            elif op.name == "call":
+                rule = CALLS[op.attributes["function"]]
+                for k in rule.outputs:
+                    self._mark(self.varied, any(self._is_varied(op.args[j]) for j in rule.inputs), op.args[k])
             elif op.name == "if":
                 for inner in op.regions:
                     self._forward(inner)
@@ -113,6 +118,10 @@ class Activity:
             elif op.name == "gemm":
                 for k in (0, 4):
                     self._mark(self.useful, self._is_useful(op.args[8]), op.args[k])
+            elif op.name == "call":
+                rule = CALLS[op.attributes["function"]]
+                for k in rule.inputs:
+                    self._mark(self.useful, any(self._is_useful(op.args[j]) for j in rule.outputs), op.args[k])
             elif op.name == "if":
                 for inner in op.regions:
                     for r, x in zip(op.results, inner.results):
@@ -125,6 +134,7 @@ class Activity:
                 self._backward(op.regions[0])
                 for initial, parameter, following, result in carried(op):
                     if self._is_useful(parameter) or self._is_useful(result):
+                        self._mark(self.useful, True, parameter)  # what leaves the loop is the parameter of a trip that does not come
                         self._mark(self.useful, True, initial)
                         self._mark(self.useful, True, following)
             elif PURE(op) and self._is_useful(op.result):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sciad.fold import fold
 from sciad.ir import PURE, Builder, Op, Region, Value
 from sciad.passes.activity import Activity, rule_of
+from sciad.passes.library import LibraryOp
 from sciad.passes.structure import Structure, carried
 from sciad.passes.symbol import partials
 from sciad.passes.tidy import tidy
@@ -176,6 +177,18 @@ class _Forward:
                 row[k], row[8] = self.tangents[op.args[k]], self.tangents[op.args[8]]
                 self.b.emit("gemm", row, [], accumulate=accumulate)
                 accumulate = True
+
+    def _op_call(self, op: Op) -> None:
+        """Tangents of a library call by its rule; they are known before anything is overwritten."""
+        self._copy(op)
+        call = LibraryOp(op, self.b, self.get)
+        outputs = [k for k in call.rule.outputs if self._varied(op.args[k])]
+        if not outputs:
+            return
+        dots = [call.array(k, self.tangents[op.args[k]]) if self._varied(op.args[k]) else None for k in call.rule.inputs]
+        for k, dot in zip(call.rule.outputs, call.derive(call.rule.forward, dots)):
+            if k in outputs:
+                call.put(call.array(k, self.tangents[op.args[k]]), dot, accumulate=False)
 
     def _op_tape_new(self, op: Op) -> None:
         self._copy(op)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sciad.fold import fold
 from sciad.ir import Builder, Region, Value
 from sciad.passes.activity import Activity
+from sciad.passes.pin import pin
 from sciad.passes.reverse import Reverse
 from sciad.passes.save import NotStatic, Saver
 from sciad.passes.structure import Structure
@@ -29,6 +30,9 @@ def pullback(body: Region, wrt: Sequence[Value], outputs: Sequence[int], inout: 
     structure = Structure(body)
     seeded = [body.results[k] for k in outputs]
     activity = Activity(structure, wrt, [*seeded, *inout])
+    if pin(body, structure, activity):
+        structure = Structure(body)
+        activity = Activity(structure, wrt, [*seeded, *inout])
     shadows: dict[Value, Value] = {}
     for p in dict.fromkeys([*wrt, *inout]):
         if is_buffer(p.type):
@@ -64,6 +68,9 @@ def split_pullback(body: Region, wrt: Sequence[Value], output: Value, tape: Valu
     """
     structure = Structure(body)
     activity = Activity(structure, wrt, [output])
+    if pin(body, structure, activity):
+        structure = Structure(body)
+        activity = Activity(structure, wrt, [output])
     shadows = {p: Value(p.type, None, f"{p.hint}_bar") for p in dict.fromkeys([*wrt, output]) if is_buffer(p.type)}
     given = dict(shadows)
     if add_twins(body, structure, activity, given):

@@ -14,8 +14,10 @@ from collections.abc import Iterable
 
 from sciad.ir import PURE, Builder, Op, Region, Value, walk
 from sciad.passes.activity import Activity, rule_of
+from sciad.passes.library import LibraryOp
 from sciad.passes.structure import Structure, carried
 from sciad.passes.symbol import partials
+from sciad.rules.library import CALLS
 from sciad.types import F8, I8, is_buffer, is_float
 
 __all__ = ["Reverse"]
@@ -161,6 +163,21 @@ class Reverse:
         if not op.attributes["accumulate"]:
             self._zero_matrix(bar, oc, rc, cc, m, n)
 
+    def _op_call(self, op: Op) -> None:
+        """Cotangents of a library call by its rule; what the call overwrote had none of its own."""
+        call = LibraryOp(op, self.b)
+        rule = call.rule
+        active = [self.activity.active(op.args[k]) for k in rule.outputs]
+        if not any(active):
+            return
+        bars = [call.array(k, self.shadow(op.args[k])) if on else None for k, on in zip(rule.outputs, active)]
+        for k, bar in zip(rule.inputs, call.derive(rule.reverse, bars)):
+            if self.activity.active(op.args[k]):
+                call.put(call.array(k, self.shadow(op.args[k])), bar, accumulate=True)
+        for target in bars:
+            if target is not None:
+                call.put(target, self.b.const(0.0), accumulate=False)
+
     def _zero_matrix(self, bar: Value, offset: Value, row: Value, column: Value, m: Value, n: Value) -> None:
         b = self.b
         i, j = Value(I8, None, "i"), Value(I8, None, "j")
@@ -191,7 +208,9 @@ class Reverse:
     def _has_work(self, regions: list[Region]) -> bool:
         """Whether anything inside touches the memory of active buffers."""
         return any(
-            (op.name in ("load", "store") and self.activity.active(op.args[0])) or (op.name == "gemm" and self.activity.active(op.args[8]))
+            (op.name in ("load", "store") and self.activity.active(op.args[0]))
+            or (op.name == "gemm" and self.activity.active(op.args[8]))
+            or (op.name == "call" and any(self.activity.active(op.args[k]) for k in CALLS[op.attributes["function"]].outputs))
             for region in regions
             for op in walk(region)
         )

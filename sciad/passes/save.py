@@ -16,7 +16,7 @@ from sciad.passes.snapshot import Version, copy_of, versions
 from sciad.passes.structure import Structure, writes
 from sciad.types import B1, F4, F8, I8, is_buffer
 
-__all__ = ["Saver", "NotStatic"]
+__all__ = ["Saver", "NotStatic", "Clobber"]
 
 TRIPS = 30.0  # assumed where a trip count is not a constant
 COPY = 3.0  # of an element of an array, beside STORE of one value
@@ -50,7 +50,7 @@ class Saver:
         self.cached: set[Value] = set()
         self.slots: dict[tuple[Op | None, str], list[tuple[Value, Op]]] = {}  # (loop, dtype) -> stored values and the loads that bring them back
         self.own = set(structure.home)
-        self.clobber = _Clobber(body, structure)
+        self.clobber = Clobber(body, structure)
         self.kept_in = self._kept_in_memory()
         self.copied: dict[Value, Op] = {}  # copies of arrays and their allocations
         self.moved: dict[Region, list[tuple[int, int]]] = {}  # places of copies in the primal sweep, and how many operations they are
@@ -70,6 +70,7 @@ class Saver:
         self._rewrite(reverse_ops)
         self._place_slots()
         self._insert()
+        _last_in_first_out(reverse_ops)
 
     def _kept_in_memory(self) -> dict[Value, tuple[Value, Value]]:
         """Costly values that the primal sweep stores anyway, in memory that nothing overwrites: (buffer, index) of each."""
@@ -592,6 +593,17 @@ class Saver:
         assert not by_value, "a stored value is not defined where it is to be stored"
 
 
+def _last_in_first_out(ops: list[Op]) -> bool:
+    """Turn loops of the mirror that take from growing tapes or lists downwards, whatever else allows; True where something takes."""
+    takes = False
+    for op in ops:
+        inside = [_last_in_first_out(inner.ops) for inner in op.regions]
+        if op.name == "for" and any(inside):
+            op.attributes.update(down=True, parallel=False)
+        takes = takes or any(inside) or op.name in ("tape_release", "tape_pop")
+    return takes
+
+
 def _insert_before(ops: list[Op], op: Op, new: list[Op]) -> None:
     position = next(k for k, o in enumerate(ops) if o is op)
     ops[position:position] = new
@@ -614,33 +626,34 @@ def _zeroing(buffer: Value, size: int, line: int) -> list[Op]:
     return [n, zero, Op("for", [n.result], [], [region], {"parallel": True}, line)]
 
 
-class _Clobber:
+class Clobber:
     """Whether memory that a load read may be written afterwards, in this trip or a later one."""
 
     def __init__(self, body: Region, structure: Structure) -> None:
         self.structure = structure
         self.writers: dict[Value, list[Op]] = {}
-        self.known: dict[Op, bool] = {}
+        self.known: dict[tuple[Op, Value], bool] = {}
         for op in walk(body):
             for buffer in writes(op):
                 self.writers.setdefault(structure.memory(buffer), []).append(op)
 
-    def after(self, load: Op) -> bool:
-        """Whether another write to the memory that a load reads, or a store writes, may follow."""
-        found = self.known.get(load)
+    def after(self, op: Op, buffer: Value | None = None) -> bool:
+        """Whether another write to memory that an operation reads or writes (that of `buffer`, else its first operand) may follow."""
+        buffer = op.args[0] if buffer is None else buffer
+        found = self.known.get((op, buffer))
         if found is None:
-            found = self.known[load] = self._after(load)
+            found = self.known[op, buffer] = self._after(op, buffer)
         return found
 
-    def _after(self, load: Op) -> bool:
+    def _after(self, load: Op, buffer: Value) -> bool:
         s = self.structure
-        memory = s.memory(load.args[0])
+        memory = s.memory(buffer)
         writers = self.writers.get(memory, [])
         if not writers:
             return False
         around = s.loops(s.region_of[load])
-        if load.args[0].op is not None and load.args[0].op.name == "alloc" and memory is load.args[0]:
-            home = s.region_of[load.args[0].op]  # loops outside the allocation get fresh memory each trip
+        if buffer.op is not None and buffer.op.name == "alloc" and memory is buffer:
+            home = s.region_of[buffer.op]  # loops outside the allocation get fresh memory each trip
             around = [loop for loop in around if s.is_inside(s.region_of[loop], home)]
         common = set(around)
         distinct = load.name == "store" and all(loop.attributes.get("parallel") for loop in around)  # each trip writes its own element

@@ -32,7 +32,8 @@ class _Rebuild:
         return self.b.leave(outer, [self._get(r) for r in self.source.results])
 
     def _get(self, v: Value) -> Value:
-        return self.new.get(v, v)
+        """The new value; constants are made where they are used, so that none depends on a region that may go."""
+        return self.new.get(v, v) if v.constant is None else self.b.const(v.constant, v.type)
 
     def _ops(self, region: Region) -> None:
         for op in region.ops:

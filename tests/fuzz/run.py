@@ -1,0 +1,69 @@
+"""Fuzz the compiled tier: random programs against CPython and complex step.
+
+usage: python tests/fuzz/run.py --programs 20000 --seed 0 --jobs 1 [--compiled]
+
+Programs run interpreted (tests/interpret.py) unless --compiled.  Prints every program that does not hold, by its seed, and a summary; exit status 0
+where none is wrong and none crashes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2])]
+
+from fuzz.check import Useless, Wrong, check  # noqa: E402
+from fuzz.programs import program  # noqa: E402
+from interpret import interpreted  # noqa: E402
+
+from sciad import verify  # noqa: E402
+
+
+def one(seed: int) -> str:
+    """The verdict on one program."""
+    try:
+        return check(program(seed), f"program_{seed}", seed)
+    except Useless as error:
+        return f"useless: {error}"
+    except Wrong as error:
+        return f"WRONG: {error}"
+    except Exception as error:
+        return f"CRASH: {type(error).__name__}: {error}"
+
+
+def batch(first: int, last: int, compiled: bool) -> list[tuple[int, str]]:
+    """Verdicts on a range of seeds."""
+    verify.ENABLED = True
+    with nullcontext() if compiled else interpreted():
+        return [(seed, one(seed)) for seed in range(first, last)]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--programs", type=int, default=20000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--compiled", action="store_true", help="through numba, about a second for each program")
+    options = parser.parse_args()
+    started, counts = time.perf_counter(), collections.Counter()
+    step, last = 250, options.seed + options.programs
+    with ProcessPoolExecutor(options.jobs, max_tasks_per_child=1) as pool:  # a fresh process for each batch keeps memory flat
+        starts = range(options.seed, last, step)
+        for found in pool.map(batch, starts, [min(s + step, last) for s in starts], [options.compiled] * len(starts)):
+            for seed, verdict in found:
+                counts[verdict.split(":")[0]] += 1
+                if verdict.startswith(("WRONG", "CRASH", "refused")):
+                    print(f"program {seed}: {verdict}"[:300], flush=True)
+    seconds = time.perf_counter() - started
+    print(f"{options.programs} programs from seed {options.seed} in {seconds:.0f} s: {dict(counts)}")
+    return int(counts["WRONG"] + counts["CRASH"] > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
