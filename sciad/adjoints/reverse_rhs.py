@@ -128,7 +128,7 @@ def state_at(t, c):
     interpolate(table, stages, terms, (t - get(times, 2 * step)) / h, h, n, y, y + 8 * n, get_int(c, C_Y))
 
 
-def reverse_rhs(t, z, c, dz):
+def reverse_at(t, z, c, dz):
     """lambda' = -J^T lambda and, where wanted, p_bar' = -f_p^T lambda, at the state that the forward solution has at t."""
     n, n_p, y, p, tape = get_int(c, C_N), get_int(c, C_NP), get_int(c, C_Y), get_int(c, C_P), get_int(c, C_TAPE)
     dy_bar, p_bar = get_int(c, C_DY_BAR), get_int(c, C_P_BAR)
@@ -147,7 +147,7 @@ def reverse_rhs(t, z, c, dz):
 
 
 def reverse_jacobian(t, z, c, out):
-    """The exact Jacobian of `reverse_rhs`, row-major: -J^T, below it -f_p^T where p_bar is part of z, and zeros beside them."""
+    """The exact Jacobian of `reverse_at`, row-major: -J^T, below it -f_p^T where p_bar is part of z, and zeros beside them."""
     n, n_p, y, p, tape, j_at = get_int(c, C_N), get_int(c, C_NP), get_int(c, C_Y), get_int(c, C_P), get_int(c, C_TAPE), get_int(c, C_J)
     state_at(t, c)
     if get_int(c, C_JAC) != 0 and get_int(c, C_WITH_P) == 0:
@@ -177,13 +177,13 @@ def reverse_jacobian(t, z, c, out):
 
 
 def reverse_jvp(t, t_dot, z, z_dot, c, c_dot, dz, dz_dot):
-    """The derivative of `reverse_rhs` in the direction (t_dot, z_dot): it is linear in z, and depends on t through y(t) as well.
+    """The derivative of `reverse_at` in the direction (t_dot, z_dot): it is linear in z, and depends on t through y(t) as well.
 
     d/dt (J^T lambda) is the gradient of lambda . (J y' + f_t) with respect to y, and d/dt (f_p^T lambda) that with respect to p.
     """
-    code = reverse_rhs_at(t, z, c, dz)
+    code = reverse_at(t, z, c, dz)
     if code == 0:
-        code = reverse_rhs_at(t, z_dot, c, dz_dot)
+        code = reverse_at(t, z_dot, c, dz_dot)
     if t_dot == 0.0 or code != 0:
         return code
     n, y_dot, dy_bar, times, step = get_int(c, C_N), get_int(c, C_Y_DOT), get_int(c, C_DY_BAR), get_int(c, C_TIMES), get_int(c, C_STEP)
@@ -205,13 +205,9 @@ def reverse_jvp(t, t_dot, z, z_dot, c, c_dot, dz, dz_dot):
 
 @cache
 def compiled() -> ModuleType:
-    """The functions `reverse_rhs`, `reverse_jacobian` and `reverse_jvp` as C functions."""
-    parts = [HEADER, CONTEXT_NAMES, "\n", *map(source_of, (weight, weight_slope, interpolate, state_at))]
-    entry = source_of(reverse_rhs)
-    parts += [entry.replace("def reverse_rhs(", "def reverse_rhs_at("), _as_c_function(reverse_rhs, "1, 3")]
-    parts += [_as_c_function(reverse_jacobian, "1, 3"), _as_c_function(reverse_jvp, "2, 6")]
+    """`reverse_at` as the C function `reverse_rhs`, and the C functions `reverse_jacobian` and `reverse_jvp`."""
+    parts = [HEADER, CONTEXT_NAMES, "\n", *map(source_of, (weight, weight_slope, interpolate, state_at, reverse_at))]
+    parts += ["@cfunc(kernel_signature(1, 3))\ndef reverse_rhs(t, z, c, dz):\n    return reverse_at(t, z, c, dz)\n\n\n"]
+    for function, signature in ((reverse_jacobian, "1, 3"), (reverse_jvp, "2, 6")):
+        parts += [source_of(function).replace("@njit(cache=False)", f"@cfunc(kernel_signature({signature}))")]
     return load_kernels("".join(parts), "reverse_rhs")
-
-
-def _as_c_function(function, signature: str) -> str:
-    return source_of(function).replace("@njit(cache=False)", f"@cfunc(kernel_signature({signature}))")
