@@ -15,9 +15,14 @@ __all__ = ["ADJOINTS", "Backsolve", "Discrete", "Forward", "Gauss", "Interpolati
 
 #: Adjoints by name, with their default options.
 ADJOINTS: dict[str, Any] = {
-    "auto": Discrete(), "discrete": Discrete(), "gauss": Gauss(), "quadrature": Quadrature(), "interpolating": Interpolating(), "backsolve": Backsolve(),
+    "auto": Discrete(),
+    "discrete": Discrete(),
+    "gauss": Gauss(),
+    "quadrature": Quadrature(),
+    "interpolating": Interpolating(),
+    "backsolve": Backsolve(),
     "forward": Forward(),
-}  # fmt: skip
+}
 
 
 def find_adjoint(adjoint: Any) -> Any:

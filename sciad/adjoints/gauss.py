@@ -9,8 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from sciad.adjoints.continuous import AlongForward, Continuous, WayBack, reverse_solve
-from sciad.adjoints.line_integral import compiled_gauss, gauss_rule
-from sciad.adjoints.reverse_rhs import lambda_rhs
+from sciad.adjoints.line_integral import compiled_gauss, gauss_rule, order_of
 from sciad.adjoints.trajectory import Trajectory
 from sciad.errors import SolveError
 from sciad.solvers.rhs import Rhs
@@ -48,7 +47,7 @@ class LambdaAlone(AlongForward):
     def solve(self, t_from: float, t_to: float, stops: np.ndarray, jumps: np.ndarray) -> None:
         """Take lambda from t_from to t_to, with jumps at the times between, and add to p_bar."""
         options = self.options(t_from, t_to, (self.rhs.n,)) | {"dense_output": self.rhs.n_p > 0}
-        back = self.context.rhs(lambda_rhs())
+        back = self.context.rhs()
         solution = reverse_solve(self.adjoint.name, back, self.context, self.z, t_from, t_to, stops=stops, jumps=jumps, **options)
         self.z = solution.ys[-1]
         if self.rhs.n_p:
@@ -62,6 +61,6 @@ class LambdaAlone(AlongForward):
 class _WayBack(LambdaAlone):
     def integrate(self, pairs: np.ndarray, rows: np.ndarray) -> None:
         """Add the integral over the steps of a reverse solve to p_bar."""
-        rule = gauss_rule(self.method.tableau.order)
+        rule = gauss_rule(order_of(self.method))
         if compiled_gauss()(self.context.values, pairs, rows, self.method.dense, *rule, self.total) != 0:
             raise SolveError(f"gauss adjoint: the right-hand side aborted on the way back, near t = {float(pairs[0, 0])!r}")

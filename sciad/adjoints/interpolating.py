@@ -8,7 +8,6 @@ from typing import ClassVar
 import numpy as np
 
 from sciad.adjoints.continuous import AlongForward, Continuous, WayBack, reverse_solve
-from sciad.adjoints.reverse_rhs import lambda_rhs
 from sciad.adjoints.trajectory import Trajectory
 from sciad.solvers.rhs import Rhs
 
@@ -33,6 +32,6 @@ class _WayBack(AlongForward):
 
     def solve(self, t_from: float, t_to: float, stops: np.ndarray, jumps: np.ndarray) -> None:
         """Take z from t_from to t_to, with jumps at the times between."""
-        rhs = self.context.rhs(lambda_rhs())
+        rhs = self.context.rhs()
         options = self.options(t_from, t_to, (self.rhs.n, self.rhs.n_p))
         self.z = reverse_solve(self.adjoint.name, rhs, self.context, self.z, t_from, t_to, stops=stops, jumps=jumps, **options).ys[-1]

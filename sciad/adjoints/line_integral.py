@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -34,11 +35,16 @@ from sciad.solvers.dense import interpolate, weight
 from sciad.solvers.link import link
 from sciad.solvers.memory import get, get_int, put
 
-__all__ = ["gauss_rule", "kronrod_rule", "compiled_gauss", "compiled_kronrod", "TOO_DEEP", "MOST_HALVINGS"]
+__all__ = ["order_of", "gauss_rule", "kronrod_rule", "compiled_gauss", "compiled_kronrod", "TOO_DEEP", "MOST_HALVINGS"]
 
 TOO_DEEP = 2  # the adaptive rule has halved an interval MOST_HALVINGS times and still misses its tolerance
 MOST_HALVINGS = 30
 RULE_IMPORTS = CONTEXT_NAMES + f"TOO_DEEP, MOST_HALVINGS = {TOO_DEEP}, {MOST_HALVINGS}\n"
+
+
+def order_of(method: Any) -> int:
+    """Order of a method, the highest one where it varies."""
+    return getattr(method, "order", None) or getattr(getattr(method, "tableau", None), "order", 5)
 
 
 def gauss_rule(order: int) -> tuple[np.ndarray, np.ndarray]:

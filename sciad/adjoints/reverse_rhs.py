@@ -7,22 +7,26 @@ addresses, sizes and the step of the forward solution where the last evaluation 
 from __future__ import annotations
 
 from functools import cache
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from sciad.backend import call_address
-from sciad.solvers.dense import interpolate, weight
-from sciad.solvers.link import link
+from sciad.errors import MissingRule
+from sciad.solvers.dense import interpolate, weight, weight_slope
+from sciad.solvers.link import HEADER, load_kernels, source_of
 from sciad.solvers.memory import get, get_int, put, put_int
 from sciad.solvers.rhs import Rhs
 
-__all__ = ["Context", "CONTEXT_NAMES", "state_at", "address", "lambda_rhs"]
+__all__ = ["Context", "CONTEXT_NAMES", "state_at", "address"]
 
 (
     C_F,  # addresses of the right-hand side, its tape-writing twin and its reverse
     C_AUG,
     C_REV,
+    C_JAC,  # of its Jacobian and of the reverse of its derivative, or 0
+    C_JVP_REV,
     C_P,  # address of the parameters
     C_N,  # numbers of states, of parameters
     C_NP,
@@ -44,9 +48,11 @@ __all__ = ["Context", "CONTEXT_NAMES", "state_at", "address", "lambda_rhs"]
     C_P_BAR,
     C_LAMBDA,  # for integrals along the solutions: lambda, and what they do not need
     C_Y_BAR,
+    C_J,  # for implicit methods: the forward Jacobian, and the slope of the forward solution
+    C_Y_DOT,
     C_TAPE,
     C_SIZE,
-) = range(26)
+) = range(30)
 
 CONTEXT_NAMES = f"from sciad.adjoints.reverse_rhs import {', '.join(sorted(name for name in dict(globals()) if name.startswith('C_')))}\n"
 
@@ -60,7 +66,7 @@ class Context:
     """The context of a reverse solve, with the scratch memory that it points to."""
 
     def __init__(self, rhs: Rhs, p: np.ndarray, table: np.ndarray, with_p: bool) -> None:
-        n, n_p = rhs.n, rhs.n_p
+        n, n_p, self.forward_rhs = rhs.n, rhs.n_p, rhs
         self.values = np.zeros(C_SIZE)
         self.slots = self.values.view(np.int64)
         self.slots[[C_F, C_AUG, C_REV]] = rhs.f, rhs.aug(), rhs.rev()
@@ -81,10 +87,30 @@ class Context:
         self.slots[[C_FIRST, C_LAST, C_STEP]] = first, last, last - 1
         self._forward = pairs, rows
 
-    def rhs(self, f: int) -> Rhs:
-        """What the solver receives: `f` is the address of a function that takes this context for its parameters."""
+    def rhs(self) -> Rhs:
+        """What the solver receives; Jacobian and time derivative are made only when an implicit method asks for them."""
+        kernels, n = compiled(), int(self.slots[C_N])
+        size = n + int(self.slots[C_NP]) if self.slots[C_WITH_P] else n
+        return Rhs(kernels.reverse_rhs.address, size, C_SIZE, jac=self._jac, jvp=self._jvp, owner=self)
+
+    def _jac(self) -> int:
         n = int(self.slots[C_N])
-        return Rhs(f, n + int(self.slots[C_NP]) if self.slots[C_WITH_P] else n, C_SIZE, owner=self)
+        try:
+            self.slots[C_JAC] = self.forward_rhs.jac()
+        except MissingRule:
+            self.slots[C_JAC] = 0  # column by column, from the reverse of the right-hand side
+        self._reserve(C_J, n * n)
+        return compiled().reverse_jacobian.address
+
+    def _jvp(self) -> int:
+        self.slots[C_JVP_REV] = self.forward_rhs.jvp_rev()  # MissingRule: the solver takes differences
+        self._reserve(C_Y_DOT, int(self.slots[C_N]))
+        return compiled().reverse_jvp.address
+
+    def _reserve(self, name: int, size: int) -> None:
+        memory = np.zeros(size)
+        self.slots[name] = address(memory)
+        self._alive.append(memory)
 
 
 def state_at(t, c):
@@ -102,7 +128,7 @@ def state_at(t, c):
     interpolate(table, stages, terms, (t - get(times, 2 * step)) / h, h, n, y, y + 8 * n, get_int(c, C_Y))
 
 
-def reverse_rhs(t, z, c, dz):
+def reverse_at(t, z, c, dz):
     """lambda' = -J^T lambda and, where wanted, p_bar' = -f_p^T lambda, at the state that the forward solution has at t."""
     n, n_p, y, p, tape = get_int(c, C_N), get_int(c, C_NP), get_int(c, C_Y), get_int(c, C_P), get_int(c, C_TAPE)
     dy_bar, p_bar = get_int(c, C_DY_BAR), get_int(c, C_P_BAR)
@@ -120,12 +146,68 @@ def reverse_rhs(t, z, c, dz):
     return call_address(get_int(c, C_REV), t, y, p, tape, dy_bar, dz, p_bar, get_int(c, C_T_BAR))
 
 
-@cache
-def lambda_rhs() -> int:
-    """Address of `reverse_rhs`, compiled."""
-    return _compiled().address
+def reverse_jacobian(t, z, c, out):
+    """The exact Jacobian of `reverse_at`, row-major: -J^T, below it -f_p^T where p_bar is part of z, and zeros beside them."""
+    n, n_p, y, p, tape, j_at = get_int(c, C_N), get_int(c, C_NP), get_int(c, C_Y), get_int(c, C_P), get_int(c, C_TAPE), get_int(c, C_J)
+    state_at(t, c)
+    if get_int(c, C_JAC) != 0 and get_int(c, C_WITH_P) == 0:
+        code = call_address(get_int(c, C_JAC), t, y, p, j_at)
+        for i in range(n):
+            for j in range(n):
+                put(out, n * i + j, -get(j_at, n * j + i))
+        return code
+    size = n + n_p if get_int(c, C_WITH_P) == 1 else n
+    dy_bar, y_bar, p_bar = get_int(c, C_DY_BAR), get_int(c, C_Y_BAR), get_int(c, C_P_BAR)
+    for i in range(size * size):
+        put(out, i, 0.0)
+    code = call_address(get_int(c, C_AUG), t, y, p, get_int(c, C_DY), tape)
+    for j in range(n):
+        for i in range(n):
+            put(dy_bar, i, -1.0 if i == j else 0.0)
+            put(y_bar, i, 0.0)
+        for i in range(n_p):
+            put(p_bar, i, 0.0)
+        if code == 0:
+            code = call_address(get_int(c, C_REV), t, y, p, tape, dy_bar, y_bar, p_bar, get_int(c, C_T_BAR))
+        for i in range(n):
+            put(out, size * i + j, get(y_bar, i))
+        for i in range(size - n):
+            put(out, size * (n + i) + j, get(p_bar, i))
+    return code
+
+
+def reverse_jvp(t, t_dot, z, z_dot, c, c_dot, dz, dz_dot):
+    """The derivative of `reverse_at` in the direction (t_dot, z_dot): it is linear in z, and depends on t through y(t) as well.
+
+    d/dt (J^T lambda) is the gradient of lambda . (J y' + f_t) with respect to y, and d/dt (f_p^T lambda) that with respect to p.
+    """
+    code = reverse_at(t, z, c, dz)
+    if code == 0:
+        code = reverse_at(t, z_dot, c, dz_dot)
+    if t_dot == 0.0 or code != 0:
+        return code
+    n, y_dot, dy_bar, times, step = get_int(c, C_N), get_int(c, C_Y_DOT), get_int(c, C_DY_BAR), get_int(c, C_TIMES), get_int(c, C_STEP)
+    table, terms = get_int(c, C_TABLE), get_int(c, C_TERMS)
+    theta = (t - get(times, 2 * step)) / get(times, 2 * step + 1)
+    k = get_int(c, C_ROWS) + 8 * get_int(c, C_WIDTH) * (step - get_int(c, C_ROW)) + 8 * n
+    for i in range(n):
+        put(y_dot, i, 0.0)
+        put(get_int(c, C_LAMBDA), i, 0.0)
+        put(dy_bar, i, -t_dot * get(z, i))
+    for j in range(get_int(c, C_STAGES)):
+        w = weight_slope(table + 8 * terms * j, terms, theta)
+        for i in range(n):
+            put(y_dot, i, get(y_dot, i) + w * get(k + 8 * n * j, i))
+    p_bar = dz_dot + 8 * n if get_int(c, C_WITH_P) == 1 else get_int(c, C_P_BAR)
+    y, p, y_bar, zero = get_int(c, C_Y), get_int(c, C_P), get_int(c, C_Y_BAR), get_int(c, C_LAMBDA)
+    return call_address(get_int(c, C_JVP_REV), t, 1.0, y, y_dot, p, zero, dy_bar, dz_dot, y_bar, p_bar, get_int(c, C_T_BAR))
 
 
 @cache
-def _compiled():
-    return link(reverse_rhs, weight, interpolate, state_at, imports=CONTEXT_NAMES, decorator="@cfunc(kernel_signature(1, 3))")
+def compiled() -> ModuleType:
+    """`reverse_at` as the C function `reverse_rhs`, and the C functions `reverse_jacobian` and `reverse_jvp`."""
+    parts = [HEADER, CONTEXT_NAMES, "\n", *map(source_of, (weight, weight_slope, interpolate, state_at, reverse_at))]
+    parts += ["@cfunc(kernel_signature(1, 3))\ndef reverse_rhs(t, z, c, dz):\n    return reverse_at(t, z, c, dz)\n\n\n"]
+    for function, signature in ((reverse_jacobian, "1, 3"), (reverse_jvp, "2, 6")):
+        parts += [source_of(function).replace("@njit(cache=False)", f"@cfunc(kernel_signature({signature}))")]
+    return load_kernels("".join(parts), "reverse_rhs")

@@ -49,7 +49,7 @@ class Tangents:
         y0_dot, p_dot, n = np.asarray(y0_dot, np.float64), np.ascontiguousarray(p_dot, np.float64), rhs.n
         context = np.zeros(S_P_DOT + 1)
         context.view(np.int64)[:] = rhs.jvp(), address(p), n, rhs.n_p, len(p_dot), address(p_dot)
-        both = Rhs(_compiled().address, n * (1 + len(p_dot)), len(context), owner=(rhs, p, p_dot))
+        both = Rhs(_compiled().address, n * (1 + len(p_dot)), len(context), autonomous=rhs.autonomous, owner=(rhs, p, p_dot))
         options = dict(options)
         if options.get("fixed_step") is None:
             options |= self._tolerances(options, n, p, y0_dot, p_dot)

@@ -27,7 +27,7 @@ __all__ = ["Piece", "Trajectory", "solve_forward", "trajectory_of"]
 
 @dataclass(frozen=True)
 class Piece:
-    """Steps first to last - 1 of a forward solve: pairs as in `Steps`, of the whole solve, and rows from step `first` on."""
+    """Steps first to last - 1 of a solve: pairs of all its steps, as in `Steps`, and rows from step `first` on."""
 
     pairs: np.ndarray
     rows: np.ndarray
@@ -66,7 +66,11 @@ class Trajectory:
         direction = np.sign(steps.pairs[0, 1])
         for row in reversed(range(len(steps.states))):
             first, last = row * steps.every, min((row + 1) * steps.every, n_steps)
-            if first < last and direction * (start - steps.pairs[first, 0]) > 0:
+            if first == last or direction * (start - steps.pairs[first, 0]) <= 0:
+                continue
+            if getattr(self.method, "implicit", False):
+                yield solve_again(rhs, self, row, first, last)
+            else:
                 yield Piece(steps.pairs, take_again(rhs, self, row, first, last), first, last)
 
 
@@ -90,6 +94,24 @@ def trajectory_of(solution: RawSolution, method: ERK, t_span, y0, p, every_step:
     """A finished solve as the way back sees it, with copies of the caller's arrays."""
     y0, p, span = np.array(y0, np.float64), np.array(p, np.float64), (float(t_span[0]), float(t_span[1]))
     return Trajectory(method, span, solution.naccept, solution.steps, solution.t, every_step, solution.ys, y0, p, options)
+
+
+def solve_again(rhs: Rhs, trajectory: Trajectory, row: int, first: int, last: int) -> Piece:
+    """The stretch from step `first` to step `last`, solved anew from its stored state.
+
+    The steps of implicit methods depend on what earlier ones left behind (Jacobian, factors, differences), so that these are others,
+    to the same tolerances.
+    """
+    pairs, options = trajectory.steps.pairs, {k: v for k, v in trajectory.options.items() if k not in ("first_step", "progress")}
+    t_from, t_to, h = float(pairs[first, 0]), float(pairs[last, 0]), abs(float(pairs[first, 1]))
+    if options.get("fixed_step") is not None:
+        options["fixed_step"] = min(options["fixed_step"], abs(t_to - t_from))
+    else:
+        options["first_step"] = min(h, abs(t_to - t_from))
+    y = trajectory.steps.states[row, : rhs.n]
+    options |= {"dense_output": True}
+    steps = forward_solve(rhs, (t_from, t_to), y, trajectory.p, trajectory.method, np.array([t_to]), options).steps
+    return Piece(steps.pairs, steps.states, 0, len(steps.pairs) - 1)
 
 
 def replay(slots, first, last, pairs, rows, p, scratch):
