@@ -43,6 +43,12 @@ def peers_python() -> str | None:
     return wanted if shutil.which(wanted) else None
 
 
+def enzyme_python() -> str | None:
+    """The interpreter of Enzyme's environment, which needs another JAX: ``$SCIAD_ENZYME_PYTHON``, else ``.venv-enzyme/bin/python``, else None."""
+    wanted = os.environ.get("SCIAD_ENZYME_PYTHON") or str(ROOT / ".venv-enzyme" / "bin" / "python")
+    return wanted if shutil.which(wanted) else None
+
+
 def _pinned(command: Sequence[str]) -> list[str]:
     """`command` on the last core that this process may use; unchanged where there is no taskset.
 

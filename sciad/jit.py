@@ -23,6 +23,7 @@ from sciad.passes.pullback import pullback
 from sciad.passes.simplify import simplify
 from sciad.passes.structure import Structure, writes
 from sciad.second_order import SecondOrder
+from sciad.specialise import specialised
 from sciad.types import is_float
 from sciad.verify import verified
 
@@ -76,6 +77,7 @@ class Jitted:
         """The program for arguments of these kinds."""
         kinds = tuple(_kind(x, self) for x in leaves)
         function = self.__sciad_function__
+        kinds = specialised((function.__code__, structure), kinds, leaves)
         key = (function.__code__, structure, kinds)
         for program in _PROGRAMS.get(key, ()):
             if program.current(function):

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from sciad.ir import Region, Value
 from sciad.passes.induction import close_counters
 from sciad.passes.ranges import decide_ranges
+from sciad.passes.simplify import simplify
 from sciad.passes.tidy import tidy
 from sciad.verify import verified
 
@@ -23,4 +24,4 @@ def optimise(body: Region, lengths: Iterable[Value] = ()) -> Region:
         decide_ranges(body, lengths)
         close_counters(body, lengths)
         body = tidy(verified(body, "counters and ranges"))
-    return body
+    return tidy(verified(simplify(body, unroll=True), "unroll"))

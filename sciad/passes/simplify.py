@@ -1,25 +1,29 @@
-"""Simplification of a whole function: folding, common subexpressions (loads included), carried values that never change, ifs decided early."""
+"""Simplification of a whole function: folding, common subexpressions (loads included), carried values that never change, decided ifs.
+
+A load is forwarded from an earlier load or store of the same element, as long as no store in between may have been to it.
+"""
 
 from __future__ import annotations
 
 from sciad.fold import fold
 from sciad.ir import PURE, Builder, Op, Region, Value, walk
 from sciad.passes.structure import Structure, carried, writes
+from sciad.passes.unroll import worth_unrolling
 from sciad.types import BUFFERS, is_buffer
 
 __all__ = ["simplify"]
 
 
-def simplify(body: Region) -> Region:
-    """A rebuilt, simpler copy of a region; parameters stay the same values."""
-    return _Rebuild(body).run()
+def simplify(body: Region, *, unroll: bool = False) -> Region:
+    """A rebuilt, simpler copy of a region; parameters stay the same values.  With `unroll`, short loops are written out."""
+    return _Rebuild(body, unroll).run()
 
 
 class _Rebuild:
     """Re-emits every operation through a folding, sharing builder."""
 
-    def __init__(self, body: Region) -> None:
-        self.source = body
+    def __init__(self, body: Region, unroll: bool) -> None:
+        self.source, self.unroll = body, unroll
         self.structure = Structure(body)
         self.b = Builder(fold)
         self.new: dict[Value, Value] = {}
@@ -64,10 +68,12 @@ class _Rebuild:
         return made
 
     # -- memory ----------------------------------------------------------------------------------------------------------------
-    def _forget(self, buffer: Value) -> None:
+    def _forget(self, buffer: Value, element: tuple[Value, Value] | None = None) -> None:
+        """Forget what is known of a buffer's memory, but for elements of the same buffer that cannot be the given one."""
         memory = self.structure.memory(buffer)
         for key in [k for k in self.memory if self.structure.memory(k[2]) is memory]:
-            del self.memory[key]
+            if element is None or key[0] is not element[0] or not _apart(key[1], element[1]):
+                del self.memory[key]
 
     def _load(self, op: Op) -> None:
         buffer, index = self._get(op.args[0]), self._get(op.args[1])
@@ -81,7 +87,7 @@ class _Rebuild:
 
     def _store(self, op: Op) -> None:
         buffer, index, value = (self._get(a) for a in op.args)
-        self._forget(op.args[0])
+        self._forget(op.args[0], (buffer, index))
         self.b.store(buffer, index, value)
         if value.type == BUFFERS[buffer.type[1:]] and buffer.type[1:] in ("float64", "int64", "bool"):
             self.memory[(buffer, index, op.args[0])] = value  # narrower elements would round or wrap
@@ -147,7 +153,21 @@ class _Rebuild:
             for initial, _, _, result in carried(op):
                 self.new[result] = self._get(initial)
             return
+        if self.unroll and length.constant is not None and worth_unrolling(op, length.constant):
+            self._write_out(op, length.constant)
+            return
         self._loop(op, [length], 1)
+
+    def _write_out(self, op: Op, trips: int) -> None:
+        """The trips of a loop one after the other."""
+        inner, groups = op.regions[0], carried(op)
+        values = [self._get(g[0]) for g in groups]
+        for k in reversed(range(trips)) if op.attributes.get("down") else range(trips):
+            self.new[inner.params[0]] = self.b.const(k)
+            self.new.update((g[1], v) for g, v in zip(groups, values))
+            self._ops(inner)
+            values = [self._get(g[2]) for g in groups]
+        self.new.update((g[3], v) for g, v in zip(groups, values))
 
     def _while(self, op: Op) -> None:
         first = self._get(op.args[0])
@@ -167,7 +187,8 @@ class _Rebuild:
                 self.new[parameter] = self.new[result] = self._get(initial)
         self._forget_written(op)
         before = dict(self.memory)
-        params = inner.params[:skip]
+        params = [Value(p.type, None, p.hint) for p in inner.params[:skip]]
+        self.new.update(zip(inner.params, params))
         for _, parameter, _, _ in varying:
             fresh = Value(parameter.type, None, parameter.hint)
             self.new[parameter] = fresh
@@ -182,6 +203,20 @@ class _Rebuild:
         for group, new in zip(varying, made.results):
             new.hint = group[3].hint or group[1].hint
             self.new[group[3]] = new
+
+
+def _apart(i: Value, j: Value) -> bool:
+    """Whether two indices differ by a constant that is not zero."""
+    (a, m), (b, n) = _base(i), _base(j)
+    return a is b and m != n
+
+
+def _base(i: Value) -> tuple[Value | None, int]:
+    if i.constant is not None:
+        return None, i.constant
+    if i.op is not None and i.op.name == "add" and i.op.args[1].constant is not None:
+        return i.op.args[0], i.op.args[1].constant
+    return i, 0
 
 
 def _has_effect(region: Region) -> bool:

@@ -65,10 +65,11 @@ def _seen_from(load: Op, structure: Structure) -> tuple[Region | None, int, list
         if owner.name == "for":
             loops.append(owner)
         here, region = owner, structure.region_of[owner]
-    if structure.home.get(load.args[0]) is not None and not structure.is_inside(region, structure.home[load.args[0]]):
+    home = structure.home.get(load.args[0])
+    if home is not None and not structure.is_inside(region, home):
         return None, 0, loops
-    position = region.ops.index(here)
-    while position > 0 and not _writes(region.ops[position - 1], memory, structure) and load.args[0] not in region.ops[position - 1].results:
+    position, buffer = region.ops.index(here), load.args[0]
+    while position > 0 and not _writes(region.ops[position - 1], memory, structure) and buffer not in region.ops[position - 1].results:
         position -= 1
     return region, position, loops
 
