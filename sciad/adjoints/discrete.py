@@ -14,6 +14,7 @@ from sciad.adjoints.reverse_step import step_bar
 from sciad.adjoints.sweep import REPLAY_ALL, REPLAY_IN_PLACE, REVERSE, compiled_sweep
 from sciad.adjoints.tangent import Tangents, directional
 from sciad.errors import ShapeError, SolveError
+from sciad.solvers.auto import Auto
 from sciad.solvers.explicit import ERK
 from sciad.solvers.integrate import RawSolution
 from sciad.solvers.layout import (
@@ -75,13 +76,21 @@ class Discrete:
         """Solve, and keep what `backward` needs; options as for `integrate`.  SolveError if the solve fails."""
         options = dict(options or {})
         method = find_method(options.pop("method", "Tsit5"))
+        if not isinstance(method, ERK | Auto):
+            raise SolveError(f"the discrete adjoint does not know {method.name}; use adjoint='gauss' or 'forward', or an explicit method")
         if self.checkpoints is not None:
             if t_eval is None:
                 raise ValueError("checkpoints need t_eval: without it every state is kept anyway")
             options |= {"store": "states", "max_states": self.checkpoints}
+        elif isinstance(method, Auto):
+            options["store"] = "states"
         else:
             options["store"] = self._store(rhs, method)
         solution = forward_solve(rhs, t_span, y0, p, method, t_eval, options)
+        if isinstance(method, Auto):
+            method = solution.pieces[0].method
+            if solution.steps is None:
+                raise SolveError("the problem turned stiff, and the discrete adjoint knows explicit methods only; use adjoint='gauss'")
         wanted = None if t_eval is None else solution.t
         y0, p = np.array(y0, np.float64), np.array(p, np.float64)
         return solution, Residuals(method, solution.steps, wanted, solution.ys, y0, p, self.checkpoints)

@@ -15,9 +15,9 @@ from sciad.solvers.counting import count
 from sciad.solvers.fields import Compiled, field_for, is_inplace
 from sciad.solvers.integrate import RawSolution, integrate
 from sciad.solvers.layout import ABORTED
+from sciad.solvers.methods import find_method
 from sciad.solvers.result import NotTraced, OdeResult
 from sciad.solvers.rhs import Rhs
-from sciad.solvers.setup import find_method
 from sciad.tape import array, custom_node, is_traced, value_of
 
 __all__ = ["solve_ivp", "find_adjoints_with"]
@@ -71,7 +71,7 @@ def solve_ivp(
         raw, ys, sol = solve.run(adjoint, dense_output)
     return OdeResult(
         t=raw.t if t_eval is None or not is_traced(t_eval) else t_eval, ys=ys, sol=sol, t_events=None, y_events=None,
-        nfev=raw.nfev, njev=0, nlu=0, naccept=raw.naccept, nreject=raw.nreject, method=chosen.name,
+        nfev=raw.nfev, njev=raw.njev, nlu=raw.nlu, naccept=raw.naccept, nreject=raw.nreject, method=chosen.name, switches=raw.switches,
         seconds=time.perf_counter() - begin, status=int(raw.status),
         message=raw.message, success=raw.success,
     )  # fmt: skip

@@ -18,7 +18,8 @@ class OdeResult:
 
     t (m,): times; ys (m, *shape): states, time first; y (*shape, m): the same, time last, as SciPy has it; sol: the continuous solution
     or None; t_events, y_events: lists by event function, or None; nfev, njev, nlu: evaluations of the right-hand side and its Jacobian,
-    factorisations; naccept, nreject: steps; method: its name; seconds: wall time; status: 0 end reached, 1 a terminal event, negative:
+    factorisations; naccept, nreject: steps; method: its name; switches: times at
+    which a method took over, and its name; seconds: wall time; status: 0 end reached, 1 a terminal event, negative:
     failure; message; success.
     """
 
@@ -33,6 +34,7 @@ class OdeResult:
     naccept: int
     nreject: int
     method: str
+    switches: list[tuple[float, str]]
     seconds: float
     status: int
     message: str
@@ -67,6 +69,8 @@ class OdeResult:
             rows += [("t_events", [_brief(t) for t in self.t_events])]
         rows += [("nfev, njev, nlu", f"{self.nfev}, {self.njev}, {self.nlu}")]
         rows += [("steps", f"{self.naccept} accepted, {self.nreject} rejected")]
+        if len(self.switches) > 1:
+            rows += [("switches", ", ".join(f"{name} at t = {t:.6g}" for t, name in self.switches))]
         rows += [("seconds", f"{self.seconds:.3g}")]
         return "\n".join(f"{name:>15}: {value}" for name, value in rows)
 
