@@ -45,6 +45,12 @@ class Forms:
         return not any(self.t in op.args or any(self.t in r.results for r in op.regions) for op in walk(self.body))
 
     @cached_property
+    def failures(self) -> list[str]:
+        """What the checks inside the function say where they fail: raised exceptions, indices out of range, unbound variables."""
+        checks = [op.attributes for op in walk(self.body) if op.name == "check"]
+        return list(dict.fromkeys(f"{c['exception']}: {c['message']}" for c in checks))
+
+    @cached_property
     def f(self) -> int:
         """Address of ``f(t, y, p, dy)``."""
         body = simplify(self.body)

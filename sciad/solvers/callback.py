@@ -18,7 +18,7 @@ from sciad.field import Slot
 from sciad.frontend.lower import kind_of
 from sciad.tape import is_traced, trace_jvp, trace_vjp, value_of
 
-__all__ = ["CallbackField"]
+__all__ = ["CallbackField", "view"]
 
 DOUBLE, POINTER, STATUS = ctypes.c_double, ctypes.c_ssize_t, ctypes.c_int64
 
@@ -135,18 +135,18 @@ class CallbackField:
             raise error
 
     def _state(self, y: int) -> np.ndarray:
-        return _view(y, self.n).reshape(self.y_shape).copy()
+        return view(y, self.n).reshape(self.y_shape).copy()
 
     def _trace_args(self, t: float, y: int, p: int) -> tuple:
         state = self._state(y)
-        return t, state if self.y_shape else float(state), self._args(_view(p, self.n_p))
+        return t, state if self.y_shape else float(state), self._args(view(p, self.n_p))
 
     @cached_property
     def f(self) -> int:
         """Address of ``f(t, y, p, dy)``."""
 
         def body(t: float, y: int, p: int, dy: int) -> None:
-            _view(dy, self.m)[:] = self._checked(self(*self._trace_args(t, y, p))).reshape(-1)
+            view(dy, self.m)[:] = self._checked(self(*self._trace_args(t, y, p))).reshape(-1)
 
         return self._guard(body, DOUBLE, POINTER, POINTER, POINTER)
 
@@ -155,7 +155,7 @@ class CallbackField:
         """Address of ``aug(t, y, p, dy, tape)``: f, with nothing on the tape."""
 
         def body(t: float, y: int, p: int, dy: int, tape: int) -> None:
-            _view(dy, self.m)[:] = self._checked(self(*self._trace_args(t, y, p))).reshape(-1)
+            view(dy, self.m)[:] = self._checked(self(*self._trace_args(t, y, p))).reshape(-1)
 
         return self._guard(body, DOUBLE, *[POINTER] * 4)
 
@@ -165,10 +165,10 @@ class CallbackField:
 
         def body(t: float, y: int, p: int, tape: int, dy_bar: int, y_bar: int, p_bar: int, t_bar: int) -> None:
             out, pullback = trace_vjp(self._array_valued, self._trace_args(t, y, p))
-            found = pullback(_view(dy_bar, self.m).reshape(np.shape(out)).copy())
-            _view(t_bar, 1)[0] += found[0]
-            _view(y_bar, self.n)[:] += np.ravel(found[1])
-            self._add_parameters(_view(p_bar, self.n_p), tree.leaves(found[2]))
+            found = pullback(view(dy_bar, self.m).reshape(np.shape(out)).copy())
+            view(t_bar, 1)[0] += found[0]
+            view(y_bar, self.n)[:] += np.ravel(found[1])
+            self._add_parameters(view(p_bar, self.n_p), tree.leaves(found[2]))
 
         return self._guard(body, DOUBLE, *[POINTER] * 7)
 
@@ -188,7 +188,7 @@ class CallbackField:
         """Address of ``jvp(t, t_dot, y, y_dot, p, p_dot, dy, dy_dot)``."""
 
         def body(t: float, t_dot: float, y: int, y_dot: int, p: int, p_dot: int, dy: int, dy_dot: int) -> None:
-            _view(dy, self.m)[:], _view(dy_dot, self.m)[:] = self._push(t, t_dot, y, _view(y_dot, self.n), p, _view(p_dot, self.n_p))
+            view(dy, self.m)[:], view(dy_dot, self.m)[:] = self._push(t, t_dot, y, view(y_dot, self.n), p, view(p_dot, self.n_p))
 
         return self._guard(body, DOUBLE, DOUBLE, *[POINTER] * 6)
 
@@ -204,14 +204,30 @@ class CallbackField:
 
     @cached_property
     def jac(self) -> int:
-        """Address of ``jac(t, y, p, J)``: forward derivatives in all n directions."""
+        """Address of ``jac(t, y, p, J)``: forward derivatives in all n directions, differences where the tape refuses the function."""
 
         def body(t: float, y: int, p: int, jac: int) -> None:
-            J, blank = _view(jac, self.m * self.n).reshape(self.m, self.n), np.zeros(self.n_p)
-            for k, unit in enumerate(np.eye(self.n)):
-                J[:, k] = self._push(t, 0.0, y, unit, p, blank)[1]
+            J, blank = view(jac, self.m * self.n).reshape(self.m, self.n), np.zeros(self.n_p)
+            try:
+                for k, unit in enumerate(np.eye(self.n)):
+                    J[:, k] = self._push(t, 0.0, y, unit, p, blank)[1]
+            except SciadError:  # good enough for Newton's iteration, which is all that a solve needs it for
+                J[:] = self._differences(t, y, p)
 
         return self._guard(body, DOUBLE, *[POINTER] * 3)
+
+    def _differences(self, t: float, y: int, p: int) -> np.ndarray:
+        """The Jacobian by forward differences."""
+        _, state, args = self._trace_args(t, y, p)
+        flat = np.ravel(state)
+        base = self._checked(self(t, state, args)).reshape(-1)
+        columns = []
+        for k in range(self.n):
+            moved = flat.copy()
+            moved[k] += 1.5e-8 * max(abs(flat[k]), 1e-5)
+            shifted = self._checked(self(t, moved.reshape(self.y_shape), args)).reshape(-1)
+            columns.append((shifted - base) / (moved[k] - flat[k]))
+        return np.transpose(columns)
 
     @property
     def jvp_rev(self) -> int:
@@ -222,7 +238,8 @@ class CallbackField:
         )
 
 
-def _view(address: int, n: int) -> np.ndarray:
+def view(address: int, n: int) -> np.ndarray:
+    """The n floats at an address as an array."""
     return np.ctypeslib.as_array((DOUBLE * n).from_address(address)) if n else np.empty(0)
 
 

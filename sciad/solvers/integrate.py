@@ -87,6 +87,7 @@ def integrate(
     jumps: np.ndarray | None = None,
     n_reset: int = 0,
     progress: Callable[[float], None] | None = None,
+    watch: Callable[..., bool] | None = None,
 ) -> RawSolution:
     """Integrate y' = f(t, y, p) over t_span (backwards if it ends before it begins) from y0 (n,) with parameters p (n_p,).
 
@@ -102,6 +103,7 @@ def integrate(
       ``n_reset`` components.  Saved states at a stop are those before the jump.
     - ``method``: "auto" begins with an explicit method and switches to a stiff one and back; see `sciad.solvers.auto`.
     - ``progress``: called with the fraction done, about twenty times a second.
+    - ``watch``: called every few steps with what was recorded, see `record.run`; where it returns True the solve ends there.
 
     Failures are reported in ``status`` and ``message``; Ctrl-C returns what there is.  Raises ValueError for bad arguments.
     """
@@ -122,7 +124,7 @@ def integrate(
     wanted = EMPTY if t_eval is None else np.ascontiguousarray(t_eval, np.float64)
     stops, jumps = _stops(stops, jumps, n)
     ys = np.empty((len(wanted), n))
-    given = p, wanted, ys, stops, jumps, progress
+    given = p, wanted, ys, stops, jumps, progress, watch
     if isinstance(method, Auto):
         if level == TAPES or max_states is not None or fixed_step is not None:
             raise ValueError("method 'auto' takes no store='tapes', max_states or fixed_step; choose a method, such as Tsit5 or Rodas5P")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["DenseOutput"]
+__all__ = ["DenseOutput", "nested_weights"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class DenseOutput:
         if len(self.sizes) == 0:
             return np.broadcast_to(self.states[0, : self.n].reshape(-1, *[1] * t.ndim), (self.n, *t.shape)).copy()
         step, theta = self._locate(np.atleast_1d(t))
-        increments = self._combine(step, self.sizes[step][:, None] * _nested(self.table, theta))
+        increments = self._combine(step, self.sizes[step][:, None] * nested_weights(self.table, theta))
         y = self.states[step, : self.n] + increments
         ends = theta == 1.0  # there the state was computed with other roundings: give it exactly
         y[ends] = self.states[step[ends] + 1, : self.n]
@@ -72,7 +72,7 @@ class DenseOutput:
         return total
 
 
-def _nested(table: np.ndarray, theta: np.ndarray) -> np.ndarray:
+def nested_weights(table: np.ndarray, theta: np.ndarray) -> np.ndarray:
     """Weights w_j(theta_m), shape (m, stages)."""
     w = np.zeros((len(theta), len(table)))
     x = theta[:, None]

@@ -11,17 +11,22 @@ import numpy as np
 
 from sciad.errors import SciadError, ShapeError, SolveError
 from sciad.progress import fraction_bar
+from sciad.solvers.complex_states import complex_states, real_event, real_function, real_state
 from sciad.solvers.counting import count
+from sciad.solvers.event_solve import EventRun, call
+from sciad.solvers.events import Event, make_events
 from sciad.solvers.fields import Compiled, field_for, is_inplace
 from sciad.solvers.integrate import RawSolution, integrate
 from sciad.solvers.layout import ABORTED
 from sciad.solvers.methods import find_method
 from sciad.solvers.result import NotTraced, OdeResult
 from sciad.solvers.rhs import Rhs
+from sciad.solvers.user_jacobian import UserJacobian, with_jacobian
 from sciad.tape import array, custom_node, is_traced, value_of
 
 __all__ = ["solve_ivp", "find_adjoints_with"]
 
+NOT_TRACED = NotTraced("the continuous solution of a solve under differentiation", "ask for states with t_eval")
 _finders: list[Callable[[Any], Any]] = []
 
 
@@ -32,7 +37,8 @@ def find_adjoints_with(finder: Callable[[Any], Any]) -> None:
 
 def solve_ivp(
     fun: Callable, t_span: Any, y0: Any, method: Any = "auto", t_eval: Any = None, dense_output: bool = False, events: Any = None,
-    vectorized: bool = False, args: Any = None, *, rtol: Any = 1e-3, atol: Any = 1e-6, first_step: float | None = None,
+    vectorized: bool = False, args: Any = None, *, rtol: Any = 1e-3, atol: Any = 1e-6, jac: Any = None, jac_sparsity: Any = None,
+    lband: int | None = None, uband: int | None = None, mass_matrix: Any = None, first_step: float | None = None,
     max_step: float = math.inf, min_step: float = 0.0, max_steps: int = 100_000, adjoint: Any = "auto", progress: bool = False,
 ) -> OdeResult:  # fmt: skip
     """Solve y' = fun(t, y, *args) from y0 at t_span[0] to t_span[1], forwards or backwards: SciPy's, compiled and differentiable.
@@ -40,7 +46,9 @@ def solve_ivp(
     `fun` returns dy/dt with the shape of y, or, with one more positional parameter, ``fun(dy, t, y, *args)`` writes it into `dy`.
     `y0` may have any shape.  `t_eval` (m,): sorted times to save at; None: every accepted step.  `args`: a tuple of numbers, arrays,
     and trees of them.  `rtol`, `atol`: scalars or arrays of y's shape.  `max_steps` bounds the trial steps, `min_step` ends a solve
-    whose steps fall below.
+    whose steps fall below.  `events`: functions ``event(t, y, *args)`` whose zeros are located, with SciPy's attributes ``terminal`` and
+    ``direction``, and an effect ``event.apply(t, y, *args)`` that gives (or changes) the state from there on.  `jac`: the Jacobian
+    (n, n) or ``jac(t, y, *args)``; without it the exact one is derived.  `jac_sparsity`, `lband`, `uband` say where it is zero.
 
     Differentiable with respect to y0, every float in `args`, every float that a compiled `fun` closes over, and the times; `adjoint` is a
     name ("auto", "discrete", ...) or an object of `sciad.adjoints`.  A plain solve that fails has ``success=False`` and a message; under
@@ -52,7 +60,13 @@ def solve_ivp(
         y0 = array(y0) if isinstance(y0, (list, tuple)) else y0
     state = np.asarray(value_of(y0))
     if state.dtype.kind == "c":
-        raise SciadError("complex states")
+        found = solve_ivp(
+            real_function(fun, is_inplace(fun, len(args))), t_span, real_state(y0), method, t_eval, dense_output,
+            None if events is None else [real_event(e) for e in ((events,) if callable(events) else events)], vectorized, args,
+            rtol=_doubled(rtol), atol=_doubled(atol), first_step=first_step, max_step=max_step, min_step=min_step, max_steps=max_steps,
+            adjoint=adjoint, progress=progress,
+        )  # fmt: skip
+        return _complex_result(found)
     if state.dtype.kind not in "fiub":
         raise ShapeError(f"y0 holds {state.dtype}; give numbers")
     t0, t1 = t_span
@@ -64,17 +78,50 @@ def solve_ivp(
     }  # fmt: skip
     parents = [y0, t0, t1, t_eval, *leaves]
     solve = _Solve(compiled, chosen, state.shape, parents, options)
+    _check_structure(state.size, jac_sparsity, lband, uband, mass_matrix)
+    if jac is not None:
+        solve.rhs, solve.jacobian = with_jacobian(compiled, jac, state.shape, args)
+        solve.jacobian_is_constant = not callable(jac)
     if progress:
         with fraction_bar(f"solve_ivp, {chosen.name}") as options["progress"]:
-            raw, ys, sol = solve.run(adjoint, dense_output)
+            result = solve.run(adjoint, dense_output, events, args)
     else:
-        raw, ys, sol = solve.run(adjoint, dense_output)
-    return OdeResult(
-        t=raw.t if t_eval is None or not is_traced(t_eval) else t_eval, ys=ys, sol=sol, t_events=None, y_events=None,
-        nfev=raw.nfev, njev=raw.njev, nlu=raw.nlu, naccept=raw.naccept, nreject=raw.nreject, method=chosen.name, switches=raw.switches,
-        seconds=time.perf_counter() - begin, status=int(raw.status),
-        message=raw.message, success=raw.success,
-    )  # fmt: skip
+        result = solve.run(adjoint, dense_output, events, args)
+    result.seconds = time.perf_counter() - begin
+    return result
+
+
+def _check_structure(n: int, jac_sparsity: Any, lband: int | None, uband: int | None, mass_matrix: Any) -> None:
+    """Hints about zeros of the Jacobian must be possible; the Jacobian is derived exactly whatever they say."""
+    if jac_sparsity is not None and np.shape(jac_sparsity) != (n, n):
+        raise ValueError(f"`jac_sparsity` has shape {np.shape(jac_sparsity)}; {n} states ask for {(n, n)}")
+    for name, width in (("lband", lband), ("uband", uband)):
+        if width is not None and not 0 <= int(width) < n:
+            raise ValueError(f"`{name}` is {width}; it must be from 0 to {n - 1}")
+    if mass_matrix is not None:
+        raise SciadError("mass_matrix is not supported yet; solve M y' = f for y' in the right-hand side where M is regular")
+
+
+def _doubled(tolerance: Any) -> Any:
+    return tolerance if np.ndim(tolerance) == 0 else np.stack([tolerance, tolerance])
+
+
+def _complex_result(found: OdeResult) -> OdeResult:
+    """A result for pairs of real states as one for complex ones."""
+    real = found.sol
+    found.ys = complex_states(found.ys)
+    if found.y_events is not None:
+        found.y_events = [complex_states(ys) if len(ys) else ys for ys in found.y_events]
+    if real is not None and not isinstance(real, NotTraced):
+        n = real(real.t_min).size // 2
+        found.sol = lambda t: real(t)[:n] + 1j * real(t)[n:]
+    return found
+
+
+def _message(raw: RawSolution, field: Any) -> str:
+    """The solver's message; where the right-hand side ended the solve, with what it may have raised."""
+    failures = getattr(field, "failures", ()) if raw.status == ABORTED else ()
+    return f"{raw.message} It raised {', or '.join(failures)}." if failures else raw.message
 
 
 def _arguments(args: Any) -> tuple:
@@ -102,8 +149,10 @@ class _Solve:
     """One solve: the compiled field, the method, and the values that it depends on."""
 
     def __init__(self, compiled: Compiled, method: Any, shape: tuple[int, ...], parents: list, options: dict[str, Any]) -> None:
-        self.field, self.rhs, self.method = compiled.field, compiled.rhs, method
+        self.compiled, self.field, self.rhs, self.method = compiled, compiled.field, compiled.rhs, method
         self.shape, self.parents, self.options = shape, parents, options
+        self.jacobian: UserJacobian | None = None
+        self.jacobian_is_constant = False
         y0, t0, t1, t_eval = (value_of(x) for x in parents[:4])
         self.y0 = np.array(y0, float).reshape(-1)
         self.span = float(t0), float(t1)
@@ -112,21 +161,76 @@ class _Solve:
             raise ValueError("`t_eval` must be 1-dimensional.")
         self.p = self.field.pack(parents[4:])
 
-    def run(self, adjoint: Any, dense_output: bool) -> tuple[RawSolution, Any, Any]:
-        """The recorded solution, the states, time first, and the continuous solution or None."""
+    def run(self, adjoint: Any, dense_output: bool, events: Any, args: tuple) -> OdeResult:
+        """Solve, plainly or as a node of the tape, with or without events."""
+        if events is not None:
+            return self._with_events(adjoint, dense_output, make_events(events, self.shape, args), args)
         if any(map(is_traced, self.parents)):
             raw, ys = self._traced(_finders[0](adjoint))
-            refusal = NotTraced("the continuous solution of a solve under differentiation", "ask for states with t_eval")
-            return raw, ys, refusal if dense_output else None
-        raw = integrate(self.rhs, self.span, self.y0, self.p, self.method, self.t_eval, dense_output, **self.options)
-        self._check(raw.status)
-        count(forward=raw.nfev, solves=1)
-        return raw, raw.ys.reshape(raw.ys.shape[0], *self.shape), raw.sol
+            sol = NOT_TRACED if dense_output else None
+        else:
+            raw = integrate(self.rhs, self.span, self.y0, self.p, self.method, self.t_eval, dense_output, **self.options)
+            self._check(raw.status)
+            count(forward=raw.nfev, solves=1)
+            ys, sol = raw.ys.reshape(raw.ys.shape[0], *self.shape), raw.sol
+        t = self.parents[3] if is_traced(self.parents[3]) else raw.t
+        return self._result([raw], t, ys, sol, int(raw.status), _message(raw, self.field))
+
+    def _result(self, raws: list[RawSolution], t: Any, ys: Any, sol: Any, status: int, message: str, run: Any = None) -> OdeResult:
+        counts = {name: sum(getattr(raw, name) for raw in raws) for name in ("nfev", "njev", "nlu", "naccept", "nreject")}
+        if self.jacobian_is_constant:
+            counts["njev"] = 0
+        found = None if run is None else [[_stacked(x) for x in kind] for kind in (run.t_events, run.y_events)]
+        return OdeResult(
+            t=t, ys=ys, sol=sol, t_events=found and found[0], y_events=found and found[1], **counts, method=self.method.name,
+            switches=[s for raw in raws for s in raw.switches], seconds=0.0, status=status, message=message, success=status >= 0,
+        )  # fmt: skip
+
+    def _with_events(self, adjoint: Any, dense_output: bool, events: list[Event], args: tuple) -> OdeResult:
+        traced = any(map(is_traced, [*self.parents, *[x for event in events for x in event.leaves]]))
+        budget = self.options["max_steps"]
+
+        def plain(y0: np.ndarray, t0: float, watch: Any) -> RawSolution:
+            nonlocal budget
+            options = {**self.options, "max_steps": max(budget, 1), "first_step": self._first(t0)}
+            raw = integrate(self.rhs, (t0, self.span[1]), y0, self.p, self.method, None, True, watch=watch, **options)
+            self._check(raw.status)
+            count(forward=raw.nfev, solves=1)
+            budget -= raw.naccept + raw.nreject
+            if traced and raw.status < 0:
+                raise SolveError(f"the solve to be differentiated failed: {_message(raw, self.field)}")
+            return raw
+
+        def node(y0: Any, t0: Any, t1: float, times: Any) -> Any:
+            parents = [y0, t0, t1, times, *self.parents[4:]]
+            part = _Solve(self.compiled, self.method, self.shape, parents, {**self.options, "first_step": self._first(float(value_of(t0)))})
+            part.rhs, part.jacobian = self.rhs, self.jacobian
+            if not any(map(is_traced, parents)):
+                raw = integrate(part.rhs, part.span, part.y0, part.p, part.method, part.t_eval, **part.options)
+                return raw.ys.reshape(raw.ys.shape[0], *self.shape)
+            return part._traced(_finders[0](adjoint))[1]
+
+        run = EventRun(events, args, self.shape, plain, node if traced else None, self._slope)
+        run.run(self.parents[0], self.parents[1], self.span[1], self.parents[3] if is_traced(self.parents[3]) else self.t_eval)
+        sol = (NOT_TRACED if traced else run.sol) if dense_output else None
+        ys = _stacked(run.states) if run.states else np.empty((0, *self.shape))
+        return self._result(run.raws, _stacked(run.times), ys, sol, run.status, run.message, run)
+
+    def _first(self, t0: float) -> float | None:
+        """The first step given by the user holds for the beginning only."""
+        return self.options["first_step"] if t0 == self.span[0] else None
+
+    def _slope(self, t: float, y: np.ndarray) -> np.ndarray:
+        dy = np.empty(self.rhs.n)
+        call(self.rhs.f, t, y, self.p, dy)
+        return dy
 
     def _check(self, status: int) -> None:
         """Raise what a right-hand side in Python raised."""
-        if status == ABORTED and hasattr(self.field, "reraise"):
-            self.field.reraise()
+        if status == ABORTED:
+            if self.jacobian is not None and self.jacobian.error is not None:
+                raise self.jacobian.error
+            getattr(self.field, "reraise", lambda: None)()
 
     def _traced(self, adjoint: Any) -> tuple[RawSolution, Any]:
         """Solve as one node of the tape."""
@@ -173,3 +277,10 @@ class _Solve:
         except SolveError:
             self._check(ABORTED)
             raise
+
+
+def _stacked(parts: list) -> Any:
+    """Times or states, perhaps traced, as one array."""
+    if any(map(is_traced, parts)):
+        return np.stack([np.reshape(x, np.shape(value_of(x))) for x in parts])
+    return np.array(parts)

@@ -23,6 +23,8 @@ BY_LOWER_NAME = {name.lower(): METHODS[ALIASES.get(name, name)] for name in (*ME
 
 def find_method(method: str | ERK | Any) -> Any:
     """The method of a name (SciPy's or the literature's, any case), or the object itself; ValueError if there is none."""
+    if isinstance(method, type):  # SciPy's classes, given as objects
+        method = method.__name__
     if not isinstance(method, str):
         return method
     found = BY_LOWER_NAME.get(method.lower())

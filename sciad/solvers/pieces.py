@@ -59,8 +59,9 @@ class Part:
 
     def run(self, y0: np.ndarray, given: tuple) -> int:
         """Run the loop to its end, a failure, or SWITCH; `given` is what all parts share."""
-        p, wanted, ys, stops, jumps, progress = given
-        return run(self.slots, self.reals, p, y0, wanted, ys, self.record, stops, jumps, self.method.dense, progress, self.origin)
+        p, wanted, ys, stops, jumps, progress, watch = given
+        given = p, y0, wanted, ys, self.record, stops, jumps, self.method.dense, progress, self.origin, watch
+        return run(self.slots, self.reals, *given)
 
     def piece(self) -> Piece:
         """What this run has done."""

@@ -19,6 +19,7 @@ from sciad.solvers.layout import (
     RUNNING,
     STAGES,
     STATES,
+    STOPPED,
     T_END,
     TAPE_SIZE,
     TAPES,
@@ -29,6 +30,7 @@ from sciad.solvers.loop import compiled_loop
 
 __all__ = ["Record", "Steps", "run"]
 
+WATCHED = 8  # steps between two looks of whoever watches
 CHUNK_SECONDS = 0.05  # how long the compiled loop may keep Ctrl-C and the progress callback waiting
 NO_TIMES, NO_STATES = np.empty((0, 2)), np.empty((0, 0))
 
@@ -106,26 +108,34 @@ def _doubled(old: np.ndarray) -> np.ndarray:
 
 
 def run(
-    slots, reals, p, y0, t_eval, ys, record: Record, stops, jumps, dense, progress: Callable[[float], None] | None, origin: float
-) -> int:
+    slots, reals, p, y0, t_eval, ys, record: Record, stops, jumps, dense, progress: Callable[[float], None] | None, origin: float,
+    watch: Callable[[Record, Steps, np.ndarray], bool] | None = None,
+) -> int:  # fmt: skip
     """Drive the compiled loop to its end; returns its code.
+
+    ``watch(record, steps, dense)`` is called with the steps so far every WATCHED steps and at the end, failures included; where it
+    returns True, the code is STOPPED.
 
     `origin` is the time at which the solve began.  The loop is entered for about CHUNK_SECONDS at a time, so that Ctrl-C is answered
     (the code is then INTERRUPTED) and progress shown.
     """
     advance = compiled_loop()
-    budget = max(20, 20_000 // max(slots[N], 1))
+    budget = max(20, 20_000 // max(slots[N], 1)) if watch is None else WATCHED
     try:
         while True:
             slots[BUDGET], begin = budget, time.perf_counter()
             code = advance(slots, reals, p, y0, t_eval, ys, record.times, record.states, stops, jumps, dense)
             if code == NEED_ROOM:
                 record.grow(slots)
-            elif code != RUNNING:
+                continue
+            if watch is not None and watch(record, record.steps(slots), dense):
+                return STOPPED
+            if code != RUNNING:
                 return code
             else:
                 seconds = time.perf_counter() - begin
-                budget = int(min(max(1, budget * CHUNK_SECONDS / max(seconds, 1e-6)), 1e9))
+                if watch is None:
+                    budget = int(min(max(1, budget * CHUNK_SECONDS / max(seconds, 1e-6)), 1e9))
                 if progress is not None:
                     progress(float((reals[T] - origin) / (reals[T_END] - origin)))
     except KeyboardInterrupt:

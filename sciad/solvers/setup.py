@@ -98,8 +98,8 @@ def new_reals(method: Any, n: int, t_span, first_step, max_step, min_step, fixed
     """The float slots of a solve that has not begun; ValueError for sizes that cannot be."""
     t0, t_end = t_span
     length = abs(t_end - t0)
-    if not length < math.inf:
-        raise ValueError(f"`t_span` must be finite, not {t_span!r}")
+    if not (abs(t0) < math.inf and length <= math.inf):
+        raise ValueError(f"`t_span` must begin at a finite time, not {t_span!r}")
     for name, size in (("first_step", first_step), ("fixed_step", fixed_step)):
         if size is not None and not 0 < size <= length:
             raise ValueError(f"`{name}` must be positive." if not size > 0 else f"`{name}` exceeds bounds.")

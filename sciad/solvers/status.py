@@ -10,9 +10,10 @@ __all__ = ["Status", "message"]
 
 
 class Status(IntEnum):
-    """End of a solve; only SUCCESS is not negative."""
+    """End of a solve; failures are negative."""
 
     SUCCESS = layout.DONE
+    STOPPED = layout.STOPPED
     TOO_MANY_STEPS = layout.TOO_MANY_STEPS
     STEP_TOO_SMALL = layout.STEP_TOO_SMALL
     BAD_START = layout.BAD_START
@@ -22,6 +23,7 @@ class Status(IntEnum):
 
 
 SUCCESS_TEXT = "The solver successfully reached the end of the integration interval."
+STOPPED_TEXT = "A termination event occurred."
 TEXTS = {
     Status.SUCCESS: SUCCESS_TEXT,
     Status.TOO_MANY_STEPS: (
@@ -44,8 +46,8 @@ TEXTS = {
 
 def message(status: Status, slots, reals) -> str:
     """The sentence for a status, filled in from the state of the loop."""
-    if status == 0:
-        return SUCCESS_TEXT
+    if status >= 0:
+        return SUCCESS_TEXT if status == 0 else STOPPED_TEXT
     t, min_step = float(reals[layout.T]), float(reals[layout.MIN_STEP])
     if slots[layout.FAILED] == layout.SINGULAR:
         cause = "the iteration matrix I - gamma h J is singular for every size tried; check the Jacobian"

@@ -104,12 +104,25 @@ def test_python_right_hand_side_runs_with_one_warning():
 
 def test_exceptions_in_python_right_hand_sides_arrive():
     def fails(t, y):
-        if t > 0.5:
-            raise KeyError("inside")
-        return -y
+        try:
+            return -y if t < 0.5 else {}["inside"]
+        finally:
+            pass
 
     with pytest.warns(sciad.PerformanceWarning), pytest.raises(KeyError, match="inside"):
         sciad.solve_ivp(fails, (0.0, 1.0), Y0, "Tsit5")
+
+
+def test_exceptions_in_compiled_right_hand_sides_are_named():
+    def fails(t, y):
+        if t > 0.5:
+            raise ValueError("too late")
+        return -y
+
+    sol = sciad.solve_ivp(fails, (0.0, 1.0), Y0, "Tsit5")
+    assert not sol.success
+    assert "stopped the integration" in sol.message
+    assert "too late" in sol.message
 
 
 # -- derivatives -------------------------------------------------------------------------------------------------------------------
