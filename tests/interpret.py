@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 import sciad.jit
-from sciad import kernels, linear_kernels
+from sciad import kernels, linear_kernels, scalar_kernels
 
 jit_module = sys.modules["sciad.jit"]  # the package shows the function of that name
 
@@ -45,7 +45,7 @@ def _vmath() -> types.SimpleNamespace:
 
 def _plain(module) -> types.SimpleNamespace:
     """The Python functions behind a module's compiled ones, calling each other."""
-    table = {"np": np, "fast_add": lambda a, b: a + b}
+    table = {**vars(module), "fast_add": lambda a, b: a + b}
     for name, thing in vars(module).items():
         function = getattr(thing, "py_func", None)
         if function is not None:
@@ -67,8 +67,8 @@ class _Poisoned:
 def _namespace() -> dict:
     plain = _plain(kernels)
     return {
-        "np": _Poisoned(), "math": _math(), "vmath": _vmath(), "kernels": plain, "linear_kernels": _plain(linear_kernels), "gemm": plain.gemm,
-        "grown": plain.grown, "njit": lambda f: f, "kernel": lambda f: f, "fast_add": lambda a, b: a + b, "_u": lambda i: i,
+        "np": _Poisoned(), "math": _math(), "vmath": _vmath(), "kernels": plain, "linear_kernels": _plain(linear_kernels),
+        "scalar_kernels": _plain(scalar_kernels), "gemm": plain.gemm, "grown": plain.grown, "njit": lambda f: f, "kernel": lambda f: f, "fast_add": lambda a, b: a + b, "_u": lambda i: i,
         "select": lambda c, a, b: a if c else b, "subarray": lambda a, start, n: a[start : start + n], "keep": lambda a: None,
         "stack_array": lambda n: np.full(n, np.nan),
     }  # fmt: skip

@@ -19,7 +19,7 @@ from sciad.frontend.merge import describe
 from sciad.frontend.source import python_function, source_of
 from sciad.frontend.values import Array, Closure, Complex, Dict_, Iterator_, Lazy, Range, Record, Slice, Static, Tuple_
 from sciad.ir import Value
-from sciad.types import B1, F8, I8, is_float
+from sciad.types import B1, F4, F8, I8, is_float
 
 __all__ = ["call", "call_python", "iterate", "items_of", "unary", "Method", "MAX_DEPTH"]
 
@@ -497,6 +497,15 @@ def _hypot(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
     return value
 
 
+def _single(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
+    return ctx.b.cast(arrays.scalar_of(ctx, args[0]), F4)
+
+
+def _fsum(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
+    """A plain sum: the extra bits of `fsum` are lost, its derivative is not."""
+    return _sum(ctx, args, {})
+
+
 def _fma(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
     return _binary(ctx, "add", _binary(ctx, "multiply", args[0], args[1]), args[2])
 
@@ -514,7 +523,7 @@ _FUNCTIONS: dict[Any, Callable] = {
     complex: _complex, min: _extreme("min"), max: _extreme("max"), sum: _sum, abs: _abs, pow: _pow, divmod: _divmod, round: _round,
     isinstance: _isinstance, tuple: _convert(tuple), list: _convert(list), slice: _slice_call, print: _print,
     math.floor: _floored("floor"), math.ceil: _floored("ceil"), math.trunc: _floored("trunc"), math.log: _log, math.hypot: _hypot,
-    np.float64: _float, np.int64: _int, np.bool_: _bool, np.intp: _int, np.hypot: _hypot,
+    np.float64: _float, np.float32: _single, np.int64: _int, math.fsum: _fsum, np.bool_: _bool, np.intp: _int, np.hypot: _hypot,
     **{getattr(math, k): _by_name(v) for k, v in _MATH.items() if hasattr(math, k)},
 }  # fmt: skip
 if hasattr(math, "fma"):
