@@ -1,4 +1,4 @@
-"""Scalar functions that neither `math` nor `sciad.vmath` has, for generated code: logarithms of sums, gamma's derivatives, NaN-ignoring extremes."""
+"""Scalar functions for generated code that neither `math` nor `sciad.vmath` has."""
 
 from __future__ import annotations
 

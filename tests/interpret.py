@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-import sciad.jit
+import sciad.jit  # noqa: F401  the module, which the next lines patch
 from sciad import kernels, linear_kernels, scalar_kernels
 
 jit_module = sys.modules["sciad.jit"]  # the package shows the function of that name
@@ -21,9 +21,7 @@ _MATH = {
     "asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arctan2", "asinh": "arcsinh", "acosh": "arccosh", "atanh": "arctanh",
     "pow": "power", "degrees": "degrees", "radians": "radians",
 }  # fmt: skip
-_PLAIN = (
-    "sqrt exp exp2 expm1 log log2 log10 log1p sin cos tan sinh cosh tanh hypot copysign fmod isnan isinf isfinite floor ceil trunc cbrt"
-).split()
+_PLAIN = ["sqrt", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "hypot", "copysign", "fmod", "isnan", "isinf", "isfinite", "floor", "ceil", "trunc", "cbrt"]
 
 
 def _math() -> types.SimpleNamespace:

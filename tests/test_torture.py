@@ -13,7 +13,7 @@ import torture.arrays
 import torture.control
 import torture.functions
 import torture.numbers
-from fuzz.step import H, MATH, NUMPY, Step
+from fuzz.step import MATH, NUMPY, H, Step
 from interpret import interpreted
 from torture import CASES, Case
 

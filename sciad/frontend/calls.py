@@ -14,7 +14,7 @@ import numpy as np
 
 from sciad.frontend import arrays, scalars
 from sciad.frontend.context import Capture, Context, Frame
-from sciad.frontend.liveness import assigned
+from sciad.frontend.liveness import assigned, same_scope
 from sciad.frontend.merge import describe
 from sciad.frontend.source import python_function, source_of
 from sciad.frontend.values import Array, Closure, Complex, Dict_, Iterator_, Lazy, Range, Record, Slice, Static, Tuple_
@@ -55,7 +55,7 @@ def call(ctx: Context, function: Any, args: list, kwargs: dict[str, Any]) -> Any
     if isinstance(plain, FunctionType):
         return call_python(ctx, plain, args, kwargs, getattr(function, "capture", None))
     name = getattr(target, "__name__", repr(target))
-    module = getattr(target, "__module__", "") or ""
+    module = getattr(target, "__module__", "") or type(getattr(target, "__self__", None)).__module__
     raise ctx.error(_refusal(name, module), _remedy(module))
 
 
@@ -167,7 +167,7 @@ def _inline(ctx: Context, frame: Frame, node: ast.FunctionDef | ast.Lambda, args
     frame.env = _bind_arguments(ctx, frame.name, node.args, args, kwargs, default)
     body = [] if isinstance(node, ast.Lambda) else node.body
     frame.locals = frozenset(assigned(body) | set(frame.env))
-    if any(isinstance(n, (ast.Yield, ast.YieldFrom)) for s in body for n in ast.walk(s)):
+    if any(isinstance(n, (ast.Yield, ast.YieldFrom)) for s in body for n in same_scope(s)):
         raise ctx.error(f"generator `{frame.name}` (yield)", "fill an array and return it")
     line, outer_line = ctx.line, ctx.b.line
     ctx.frames.append(frame)
@@ -183,27 +183,27 @@ def _bind_arguments(ctx: Context, name: str, spec: ast.arguments, args: list, kw
     env = dict(zip(names, args))
     if len(args) > len(names):
         if spec.vararg is None:
-            raise ctx.error(f"`{name}` takes {len(names)} arguments, {len(args)} given")
+            raise ctx.error(f"`{name}` takes {len(names)} arguments, {len(args)} given", "pass what its definition asks for")
     if spec.vararg is not None:
         env[spec.vararg.arg] = Tuple_(args[len(names) :])
     keyword_only = [a.arg for a in spec.kwonlyargs]
     extra = {}
     for key, value in kwargs.items():
         if key in env:
-            raise ctx.error(f"`{name}` got two values for `{key}`")
+            raise ctx.error(f"`{name}` got two values for `{key}`", "pass what its definition asks for")
         if key in names or key in keyword_only:
             env[key] = value
         elif spec.kwarg is not None:
             extra[key] = value
         else:
-            raise ctx.error(f"`{name}` has no argument `{key}`")
+            raise ctx.error(f"`{name}` has no argument `{key}`", "pass what its definition asks for")
     if spec.kwarg is not None:
         env[spec.kwarg.arg] = Dict_(extra)
     with_default = set(names[len(names) - len(spec.defaults) :]) | {a for a, d in zip(keyword_only, spec.kw_defaults) if d is not None}
     for key in names + keyword_only:
         if key not in env:
             if key not in with_default:
-                raise ctx.error(f"`{name}` misses the argument `{key}`")
+                raise ctx.error(f"`{name}` misses the argument `{key}`", "pass what its definition asks for")
             env[key] = default(key)
     return env
 
@@ -219,7 +219,7 @@ def _construct(ctx: Context, cls: type, args: list, kwargs: dict[str, Any]) -> A
         for key, value in getattr(cls, "_field_defaults", {}).items():
             fields.setdefault(key, scalars.constant(ctx, value))
         if set(fields) != set(cls._fields):
-            raise ctx.error(f"`{cls.__name__}` needs the fields {', '.join(cls._fields)}")
+            raise ctx.error(f"`{cls.__name__}` needs the fields {', '.join(cls._fields)}", "give each once")
         return Tuple_([fields[f] for f in cls._fields], cls)
     if dataclasses.is_dataclass(cls) and "__post_init__" not in vars(cls):
         specification = [f for f in dataclasses.fields(cls) if f.init]
@@ -361,7 +361,7 @@ def _len(ctx: Context, args: list, kwargs: dict[str, Any]) -> Value:
         return ctx.b.const(len(value.items))
     if isinstance(value, (Range, Iterator_)):
         return iterate(ctx, value).length
-    raise ctx.error(f"len of {describe(value)}")
+    raise ctx.error(f"len of {describe(value)}", "use an array, a tuple or a dict")
 
 
 def _float(ctx: Context, args: list, kwargs: dict[str, Any]) -> Value:

@@ -150,7 +150,8 @@ class Context:
 
     def _bound(self, name: str, value: Any) -> Any:
         if isinstance(value, Conflict):
-            raise self.error(f"variable `{name}`: {value.message}", "use one kind of value for one name, or two names")
+            what = f"variable `{name}`" if not name.startswith("$") else "conditional expression"
+            raise self.error(f"{what}: {value.message}", "use one kind of value for one name, or two names")
         if isinstance(value, Maybe):
             self.b.check(value.defined, "UnboundLocalError", f"local variable '{name}' is used at line {self.line} before it was assigned")
             return value.value
@@ -165,7 +166,7 @@ class Context:
             table = builtins if isinstance(builtins, dict) else vars(builtins)
             if name in table:
                 return Static(table[name])
-        raise self.error(f"name `{name}` is not defined")
+        raise self.error(f"name `{name}` is not defined", "assign it, or import it where the function is defined")
 
     def capture(self, capture: Capture) -> Any:
         """The lowered value of something captured; the same input for every use."""

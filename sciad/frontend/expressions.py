@@ -197,7 +197,7 @@ def _comparison(ctx: Context, op: ast.cmpop, left: Any, right: Any) -> Any:
     if isinstance(left, Static) or isinstance(right, Static):
         if name in ("equal", "not_equal"):
             return ctx.b.const(name == "not_equal")
-        raise ctx.error(f"comparison of {describe(left)} with {describe(right)}")
+        raise ctx.error(f"comparison of {describe(left)} with {describe(right)}", "compare numbers; strings and objects only by == and !=")
     if isinstance(left, (Array, Lazy)) or isinstance(right, (Array, Lazy)):
         return arrays.elementwise_binary(ctx, name, left, right)
     if isinstance(left, Value) and isinstance(right, Value):
@@ -289,7 +289,7 @@ def _attribute(ctx: Context, node: ast.Attribute) -> Any:
             return calls.Method(base, name, method)
         if isinstance(method, property):
             return calls.call_python(ctx, method.fget, [base], {})
-        raise ctx.error(f"`{base.type.__name__}` has no field `{name}`")
+        raise ctx.error(f"`{base.type.__name__}` has no field `{name}`", f"use one of {', '.join(base.fields)}")
     if isinstance(base, (Array, Lazy)):
         return arrays.attribute(ctx, base, name)
     if isinstance(base, Complex) and name in ("real", "imag"):
@@ -298,7 +298,7 @@ def _attribute(ctx: Context, node: ast.Attribute) -> Any:
         return _static_attribute(ctx, base, name)
     if isinstance(base, (Dict_, Tuple_, Value, Complex)):
         return calls.Method(base, name, None)
-    raise ctx.error(f"attribute `.{name}` of {describe(base)}")
+    raise ctx.error(f"attribute `.{name}` of {describe(base)}", "use numbers, arrays and records")
 
 
 def _static_attribute(ctx: Context, base: Static, name: str) -> Any:
@@ -360,7 +360,7 @@ def _call(ctx: Context, node: ast.Call) -> Any:
         elif isinstance(value, Dict_):
             kwargs.update(value.items)
         else:
-            raise ctx.error("`**` of something that is not a dict")
+            raise ctx.error("`**` of something that is not a dict", "pass a dict with constant keys")
     ctx.at(node)
     return calls.call(ctx, function, args, kwargs)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ast
 
-__all__ = ["assigned", "live_before", "has_flow", "has_break", "has_return", "reads"]
+__all__ = ["assigned", "live_before", "has_flow", "has_break", "has_return", "reads", "same_scope"]
 
 
 def assigned(statements: list[ast.stmt]) -> set[str]:
     """Names that the statements may bind in their own scope."""
     found: set[str] = set()
     for statement in statements:
-        for node in _same_scope(statement):
+        for node in same_scope(statement):
             if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
                 found.add(node.id)
             elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
@@ -19,13 +19,13 @@ def assigned(statements: list[ast.stmt]) -> set[str]:
     return found
 
 
-def _same_scope(node: ast.AST):
+def same_scope(node: ast.AST):
     """Nodes below and including `node` without entering nested functions (whose names are another scope)."""
     yield node
     if isinstance(node, (ast.FunctionDef, ast.Lambda, ast.ClassDef)):
         return
     for child in ast.iter_child_nodes(node):
-        yield from _same_scope(child)
+        yield from same_scope(child)
 
 
 def reads(node: ast.AST) -> set[str]:
@@ -54,7 +54,7 @@ def _has_flow(node: ast.stmt, own_level: bool) -> bool:
 
 def has_return(statements: list[ast.stmt]) -> bool:
     """Whether a return occurs anywhere in the statements, inner functions aside."""
-    return any(isinstance(n, ast.Return) for s in statements for n in _same_scope(s))
+    return any(isinstance(n, ast.Return) for s in statements for n in same_scope(s))
 
 
 def has_break(statements: list[ast.stmt]) -> bool:

@@ -27,7 +27,7 @@ def constant(ctx: Context, value: Any) -> Any:
         return ctx.b.const(bool(value), B1)
     if isinstance(value, int) or (hasattr(value, "dtype") and value.dtype.kind in "iu" and value.ndim == 0):
         if not -(2**63) <= int(value) < 2**63:
-            raise ctx.error(f"integer {value} needs more than 64 bits")
+            raise ctx.error(f"integer {value} needs more than 64 bits", "use a float")
         return ctx.b.const(int(value), I8)
     if isinstance(value, float) or (hasattr(value, "dtype") and value.dtype.kind == "f" and value.ndim == 0):
         return ctx.b.const(float(value), F8)
@@ -150,10 +150,7 @@ def power_of_constant(ctx: Context, a: Value, exponent: int) -> Value:
 
 #: Scalar functions of one and two floats that generated code can compute, besides operators.
 FUNCTIONS = frozenset(
-    "sqrt cbrt exp exp2 expm1 log log2 log10 log1p sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh absolute fabs "
-    "negative sign floor ceil trunc rint deg2rad radians rad2deg degrees erf erfc gamma gammaln digamma expit softplus gelu log_expit "
-    "isnan isinf isfinite signbit square reciprocal positive "
-    "divide power fmod arctan2 hypot copysign logaddexp logaddexp2 heaviside xlogy xlog1py".split()  # noqa: SIM905
+    ["sqrt", "cbrt", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "absolute", "fabs", "negative", "sign", "floor", "ceil", "trunc", "rint", "deg2rad", "radians", "rad2deg", "degrees", "erf", "erfc", "gamma", "gammaln", "digamma", "expit", "softplus", "gelu", "log_expit", "isnan", "isinf", "isfinite", "signbit", "square", "reciprocal", "positive", "divide", "power", "fmod", "arctan2", "hypot", "copysign", "logaddexp", "logaddexp2", "heaviside", "xlogy", "xlog1py"]
 )
 
 
@@ -200,7 +197,7 @@ def complex_binary(ctx: Context, name: str, x: Any, y: Any) -> Complex:
             return value.real, value.imag
         if isinstance(value, Value):
             return b.cast(value, F8), b.const(0.0, F8)
-        raise ctx.error(f"complex `{name}` with {describe(value)}")
+        raise ctx.error(f"complex `{name}` with {describe(value)}", "use numbers")
 
     (p, q), (r, s) = parts(x), parts(y)
 

@@ -37,13 +37,15 @@ def run_body(ctx: Context, statements: list[ast.stmt]) -> Any:
         return Static(None)
     value = env["$value"]
     if isinstance(value, Conflict):
-        raise ctx.error(f"function `{ctx.frame.name}`: {value.message.replace('it is', 'it returns')}", "return one kind of value on every path")
+        message = value.message.replace("it is", "it returns")
+        raise ctx.error(f"function `{ctx.frame.name}`: {message}", "return one kind of value on every path")
     if returned.constant is not True:
         inner = value.value if isinstance(value, Maybe) else value
         if isinstance(inner, Static) and inner.object is None:
             return inner
         raise ctx.error(
-            f"function `{ctx.frame.name}` returns {describe(inner)} on some paths and falls off its end on others", "add a return at the end"
+            f"function `{ctx.frame.name}` returns {describe(inner)} on some paths and falls off its end on others",
+            "add a return at the end",
         )
     return value.value if isinstance(value, Maybe) else value
 
@@ -415,7 +417,7 @@ def _counted(ctx: Context, names: list[str], length: Value, body) -> None:
 
 
 def _leaving_loop(ctx: Context, names: list[str], body, test) -> None:
-    """A loop that goes on while `test` holds and no break or return has been met; `test` is lowered before it and at the end of its body."""
+    """A loop that goes on while `test` holds and no break or return has been met; `test` is lowered before it and at each trip's end."""
     b, frame = ctx.b, ctx.frame
     zero = b.const(0, I8)
     first = b.logical_and(test(zero), b.logical_not(frame.env["$ret"]))
@@ -434,7 +436,7 @@ def _leaving_loop(ctx: Context, names: list[str], body, test) -> None:
         frame.env["$cont"] = b.const(False)
         count = b.add(k, 1)
         ctx.lower_bound[count] = 1
-        go = _go_on(ctx, lambda: test(count))
+        go = _go_on(ctx, lambda count=count: test(count))
         nexts = carry.next(frame.env)
         region = b.leave(outer, [go, count, *(nexts or [])])
         if nexts is not None:
@@ -498,7 +500,7 @@ def bind(ctx: Context, target: ast.expr, value: Any) -> None:
     elif isinstance(target, ast.Attribute):
         raise ctx.error(f"assignment to attribute `.{target.attr}`", "return the new value, or write into an array element")
     else:
-        raise ctx.error(f"assignment to `{type(target).__name__}`")
+        raise ctx.error(f"assignment to `{type(target).__name__}`", "assign to names, subscripts and tuples of them")
 
 
 def _starred(ctx: Context, target: ast.Tuple | ast.List, items: list) -> list:
@@ -511,7 +513,7 @@ def _starred(ctx: Context, target: ast.Tuple | ast.List, items: list) -> list:
 def _augmented(ctx: Context, node: ast.AugAssign, live: set[str]) -> None:
     name = expressions.OPERATORS.get(type(node.op))
     if name is None:
-        raise ctx.error(f"operator `{type(node.op).__name__}=`")
+        raise ctx.error(f"operator `{type(node.op).__name__}=`", "write the assignment out")
     if isinstance(node.target, ast.Name):
         current = ctx.lookup(node.target.id)
         value = expressions.evaluate(ctx, node.value)
@@ -575,6 +577,7 @@ def _continue(ctx: Context, node: ast.Continue, live: set[str]) -> None:
 
 def _function(ctx: Context, node: ast.FunctionDef, live: set[str]) -> None:
     if node.decorator_list:
+        ctx.at(node.decorator_list[0])
         raise ctx.error(f"decorator on the inner function `{node.name}`", "decorate at module level")
     ctx.frame.env[node.name] = Closure(node, ctx.frame, node.name, expressions.defaults_of(ctx, node.args))
 
@@ -582,8 +585,8 @@ def _function(ctx: Context, node: ast.FunctionDef, live: set[str]) -> None:
 def _import(ctx: Context, node: ast.Import | ast.ImportFrom, live: set[str]) -> None:
     for alias in node.names:
         if isinstance(node, ast.Import):
-            module = importlib.import_module(alias.name)
-            ctx.frame.env[alias.asname or alias.name.split(".")[0]] = Static(module if alias.asname else importlib.import_module(alias.name.split(".")[0]))
+            module, first = importlib.import_module(alias.name), alias.name.split(".")[0]
+            ctx.frame.env[alias.asname or first] = Static(module if alias.asname else importlib.import_module(first))
         else:
             ctx.frame.env[alias.asname or alias.name] = Static(getattr(importlib.import_module(node.module or ""), alias.name))
 

@@ -1,3 +1,4 @@
+# ruff: noqa: B026
 """Functions: calls, closures, recursion, arguments of all kinds, structures."""
 
 import math
@@ -250,7 +251,7 @@ def function_chosen_by_a_static_option(a, kind="cos"):
 
 @case(0.7)
 def lambda_with_default(a):
-    f = lambda x, p=3: x**p  # noqa: E731
+    f = lambda x, p=3: x**p
     return f(a) + f(a, 2)
 
 
