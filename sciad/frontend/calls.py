@@ -14,7 +14,7 @@ import numpy as np
 
 from sciad.frontend import arrays, scalars
 from sciad.frontend.context import Capture, Context, Frame
-from sciad.frontend.liveness import assigned, same_scope
+from sciad.frontend.liveness import assigned, captured_by_inner, same_scope
 from sciad.frontend.merge import describe
 from sciad.frontend.source import python_function, source_of
 from sciad.frontend.values import Array, Closure, Complex, Dict_, Iterator_, Lazy, Range, Record, Slice, Static, Tuple_
@@ -167,6 +167,7 @@ def _inline(ctx: Context, frame: Frame, node: ast.FunctionDef | ast.Lambda, args
     frame.env = _bind_arguments(ctx, frame.name, node.args, args, kwargs, default)
     body = [] if isinstance(node, ast.Lambda) else node.body
     frame.locals = frozenset(assigned(body) | set(frame.env))
+    frame.captured = frozenset(captured_by_inner(body))
     if any(isinstance(n, (ast.Yield, ast.YieldFrom)) for s in body for n in same_scope(s)):
         raise ctx.error(f"generator `{frame.name}` (yield)", "fill an array and return it")
     line, outer_line = ctx.line, ctx.b.line

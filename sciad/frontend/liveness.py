@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-__all__ = ["assigned", "live_before", "has_flow", "has_break", "has_return", "reads", "same_scope"]
+__all__ = ["assigned", "live_before", "has_flow", "has_break", "has_return", "reads", "same_scope", "captured_by_inner"]
 
 
 def assigned(statements: list[ast.stmt]) -> set[str]:
@@ -31,6 +31,12 @@ def same_scope(node: ast.AST):
 def reads(node: ast.AST) -> set[str]:
     """Names that the node may read; nested functions count as reading all they mention."""
     return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+
+
+def captured_by_inner(statements: list[ast.stmt]) -> set[str]:
+    """Names that functions defined in the statements mention."""
+    inner = (n for s in statements for n in ast.walk(s) if isinstance(n, (ast.FunctionDef, ast.Lambda)))
+    return set().union(*[reads(node) for node in inner])
 
 
 def has_flow(statements: list[ast.stmt]) -> bool:

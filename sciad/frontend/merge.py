@@ -199,6 +199,8 @@ class Joiner:
         present, region = (a, self.other) if b is None else (b, self.then)
         if isinstance(present, Conflict):
             return present
+        if isinstance(present, Closure):
+            return Conflict("it is a function defined on one path only")
         inner = self._maybe(present)
         with append_to(self.b, region):
             blank = rebuild(inner.value, [self.b.zero(v.type) for v in leaves_of(inner.value)])

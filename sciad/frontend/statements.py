@@ -15,9 +15,9 @@ from sciad.frontend import arrays, calls, expressions
 from sciad.frontend.context import Context
 from sciad.frontend.liveness import assigned, has_break, has_flow, has_return, live_before
 from sciad.frontend.merge import Joiner, append_to, children_of, describe, leaves_of, rebuild, same, weaken
-from sciad.frontend.values import Array, Closure, Conflict, Iterator_, Maybe, Static, Tuple_
+from sciad.frontend.values import Array, Closure, Conflict, Iterator_, Lazy, Maybe, Static, Tuple_
 from sciad.ir import Region, Value
-from sciad.types import B1, I8, is_buffer, promote
+from sciad.types import B1, I8, is_buffer, is_float, promote
 
 __all__ = ["run_body", "branch"]
 
@@ -54,7 +54,7 @@ def run(ctx: Context, statements: list[ast.stmt], live_after: set[str]) -> None:
     """Lower statements in order; stop where the code that follows cannot be reached."""
     for position, statement in enumerate(statements):
         rest = statements[position + 1 :]
-        live = live_before(rest, live_after)
+        live = live_before(rest, live_after) | ctx.frame.captured
         if isinstance(statement, ast.If) and has_flow([statement]) and _branch_with_rest(ctx, statement, rest, live, live_after):
             return
         _statement(ctx, statement, live)
@@ -88,7 +88,7 @@ def _branch_with_rest(ctx: Context, node: ast.If, rest: list[ast.stmt], live: se
     if first == second:
         return False
     ctx.at(node)
-    cond = expressions.truth(ctx, expressions.evaluate(ctx, node.test))
+    cond = expressions.condition(ctx, node.test)
     if cond.constant is not None:
         run(ctx, (node.body if cond.constant else node.orelse) + rest, live_after)
         return True
@@ -119,7 +119,7 @@ _REFUSED = {
 
 # -- branches -----------------------------------------------------------------------------------------------------------------------
 def _if(ctx: Context, node: ast.If, live: set[str]) -> None:
-    cond = expressions.truth(ctx, expressions.evaluate(ctx, node.test))
+    cond = expressions.condition(ctx, node.test)
     if cond.constant is not None:
         run(ctx, node.body if cond.constant else node.orelse, live)
         return
@@ -186,7 +186,7 @@ def _for(ctx: Context, node: ast.For, live: set[str]) -> None:
         _unrolled(ctx, node, iterator, int(trips), live)
         return
     live_else = live_before(node.orelse, live)
-    head = live_before([node], live)
+    head = live_before([node], live) | ctx.frame.captured
     names = _carried(node.body, node.target, head | live_else, flow)
 
     def body(k: Value) -> None:
@@ -247,13 +247,13 @@ def _else(ctx: Context, node: ast.For | ast.While, live: set[str]) -> None:
 
 def _while(ctx: Context, node: ast.While, live: set[str]) -> None:
     live_else = live_before(node.orelse, live)
-    head = live_before([node], live)
+    head = live_before([node], live) | ctx.frame.captured
     flow = has_flow(node.body)
     names = _carried(node.body, None, head | live_else, flow)
 
     def test() -> Value:
         ctx.at(node)
-        return expressions.truth(ctx, expressions.evaluate(ctx, node.test))
+        return expressions.condition(ctx, node.test)
 
     always = isinstance(node.test, ast.Constant) and bool(node.test.value)
     if always and not has_break(node.body) and not flow:
@@ -367,6 +367,8 @@ class _Carry:
         for name in found:
             value = env[name]
             self.missing.remove(name)
+            if isinstance(value, Closure):
+                value = Conflict("it is a function defined inside the loop")
             if isinstance(value, Conflict):
                 self._give_up(name, value)
                 continue
@@ -518,17 +520,26 @@ def _augmented(ctx: Context, node: ast.AugAssign, live: set[str]) -> None:
         current = ctx.lookup(node.target.id)
         value = expressions.evaluate(ctx, node.value)
         if isinstance(current, Array):  # in place: every alias sees it
-            arrays.assign(ctx, current, [], expressions.binary(ctx, name, current, value), whole=True)
+            arrays.assign(ctx, current, [], _in_place(ctx, name, current, value), whole=True)
         else:
             ctx.frame.env[node.target.id] = expressions.stored(ctx, expressions.settle(ctx, expressions.binary(ctx, name, current, value)))
     elif isinstance(node.target, ast.Subscript):
         base = expressions.evaluate(ctx, node.target.value)
         index = expressions.index_of(ctx, node.target.slice)
         current = arrays.subscript(ctx, base, index, augmented=True)
-        value = expressions.binary(ctx, name, current, expressions.evaluate(ctx, node.value))
-        arrays.assign(ctx, base, index, value)
+        value = expressions.evaluate(ctx, node.value)
+        whole = isinstance(current, (Array, Lazy))
+        arrays.assign(ctx, base, index, _in_place(ctx, name, current, value) if whole else expressions.binary(ctx, name, current, value))
     else:
         raise ctx.error("augmented assignment to an attribute", "return the new value")
+
+
+def _in_place(ctx: Context, name: str, current: Array | Lazy, value: Any) -> Any:
+    """The new contents of an array; NumPy refuses floats for an array of ints where a plain store would cut them off."""
+    made = expressions.binary(ctx, name, current, value)
+    if isinstance(made, (Array, Lazy)) and is_float(made.scalar) and not is_float(current.scalar):
+        raise ctx.error("augmented assignment of floats to an array of ints", "make the array one of floats")
+    return made
 
 
 # -- the rest -----------------------------------------------------------------------------------------------------------------------
@@ -556,7 +567,7 @@ def _raise(ctx: Context, node: ast.Raise, live: set[str]) -> None:
 
 def _assert(ctx: Context, node: ast.Assert, live: set[str]) -> None:
     message = str(node.msg.value) if isinstance(node.msg, ast.Constant) else f"assertion at {ctx.frame.filename}:{ctx.line}"
-    ctx.b.check(expressions.truth(ctx, expressions.evaluate(ctx, node.test)), "AssertionError", message)
+    ctx.b.check(expressions.condition(ctx, node.test), "AssertionError", message)
 
 
 def _expression(ctx: Context, node: ast.Expr, live: set[str]) -> None:

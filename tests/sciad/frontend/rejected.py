@@ -337,6 +337,49 @@ def strings_in_order(x):
     return x if "a" < "b" else 0.0  # refused
 
 
+class Settings:
+    def __init__(self, rate):
+        self.rate = rate
+
+
+@rejected(1.5, Settings(0.1))
+def attribute_of_an_object_argument(x, settings):
+    return x * settings.rate  # refused
+
+
+@rejected(np.ones(3))
+def identity_of_arrays(x):
+    y = x * 1.0
+    return np.sum(x) if y is x else 0.0  # refused
+
+
+@rejected(1.5)
+def bool_or_number(x):
+    return (x > 1.0) or x  # refused
+
+
+@rejected(1.5)
+def lambda_in_a_comprehension(x):
+    powers = [lambda v: v * k for k in (1, 2)]  # refused
+    return powers[0](x)
+
+
+@rejected(np.ones(3), np.array([1, 2, 3]))
+def floats_added_to_ints(x, k):
+    k += x  # refused
+    return np.sum(x * k)
+
+
+@rejected(1.5)
+def function_defined_on_one_path(x):
+    if x > 1.0:
+
+        def f(v):
+            return v * x
+
+    return f(x)  # refused
+
+
 def outcome(function, args) -> Exception:
     """What differentiating the function raises."""
     try:
