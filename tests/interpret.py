@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-import sciad.jit
-from sciad import kernels, linear_kernels
+import sciad.jit  # noqa: F401  the module, which the next lines patch
+from sciad import kernels, linear_kernels, scalar_kernels
 
 jit_module = sys.modules["sciad.jit"]  # the package shows the function of that name
 
@@ -21,9 +21,7 @@ _MATH = {
     "asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arctan2", "asinh": "arcsinh", "acosh": "arccosh", "atanh": "arctanh",
     "pow": "power", "degrees": "degrees", "radians": "radians",
 }  # fmt: skip
-_PLAIN = (
-    "sqrt exp exp2 expm1 log log2 log10 log1p sin cos tan sinh cosh tanh hypot copysign fmod isnan isinf isfinite floor ceil trunc cbrt"
-).split()
+_PLAIN = ["sqrt", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "hypot", "copysign", "fmod", "isnan", "isinf", "isfinite", "floor", "ceil", "trunc", "cbrt"]
 
 
 def _math() -> types.SimpleNamespace:
@@ -45,7 +43,7 @@ def _vmath() -> types.SimpleNamespace:
 
 def _plain(module) -> types.SimpleNamespace:
     """The Python functions behind a module's compiled ones, calling each other."""
-    table = {"np": np, "fast_add": lambda a, b: a + b}
+    table = {**vars(module), "fast_add": lambda a, b: a + b}
     for name, thing in vars(module).items():
         function = getattr(thing, "py_func", None)
         if function is not None:
@@ -67,8 +65,8 @@ class _Poisoned:
 def _namespace() -> dict:
     plain = _plain(kernels)
     return {
-        "np": _Poisoned(), "math": _math(), "vmath": _vmath(), "kernels": plain, "linear_kernels": _plain(linear_kernels), "gemm": plain.gemm,
-        "grown": plain.grown, "njit": lambda f: f, "kernel": lambda f: f, "fast_add": lambda a, b: a + b, "_u": lambda i: i,
+        "np": _Poisoned(), "math": _math(), "vmath": _vmath(), "kernels": plain, "linear_kernels": _plain(linear_kernels),
+        "scalar_kernels": _plain(scalar_kernels), "gemm": plain.gemm, "grown": plain.grown, "njit": lambda f: f, "kernel": lambda f: f, "fast_add": lambda a, b: a + b, "_u": lambda i: i,
         "select": lambda c, a, b: a if c else b, "subarray": lambda a, start, n: a[start : start + n], "keep": lambda a: None,
         "stack_array": lambda n: np.full(n, np.nan),
     }  # fmt: skip

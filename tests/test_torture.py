@@ -13,7 +13,7 @@ import torture.arrays
 import torture.control
 import torture.functions
 import torture.numbers
-from fuzz.step import H, MATH, NUMPY, Step
+from fuzz.step import MATH, NUMPY, H, Step
 from interpret import interpreted
 from torture import CASES, Case
 
@@ -24,7 +24,7 @@ from sciad import tree, verify
 COMPILED = {
     "ping_pong", "buffer_chosen_by_a_condition", "scatter_with_repeats", "masks_made_in_a_loop", "vectors_allocated_in_a_loop", "linear_solves",
     "symmetric_factorisations", "insertion_sort_in_place", "return_from_two_loops", "dict_of_parameters", "single_precision_array",
-    "complex_loop", "integers_mix_with_floats", "product_operand_overwritten",
+    "complex_loop", "integers_mix_with_floats", "all_of_elementwise", "all_of_math", "special_functions", "product_operand_overwritten",
 }  # fmt: skip
 
 

@@ -7,7 +7,9 @@ import keyword
 import math
 import re
 
+from sciad.errors import MissingRule
 from sciad.ir import PURE, Op, Region, Value
+from sciad.scalar_kernels import __all__ as SCALAR_KERNELS
 from sciad.types import B1, F4, F8, I8
 
 __all__ = ["Emitter", "HEADER"]
@@ -17,7 +19,7 @@ import math
 
 import numpy as np
 
-from sciad import kernels, linear_kernels, vmath
+from sciad import kernels, linear_kernels, scalar_kernels, vmath
 from sciad.backend import cfunc, fast_add, keep, kernel, kernel_signature, njit, select, stack_array, subarray, view1d
 from sciad.backend import unsigned as _u
 from sciad.kernels import gemm, grown
@@ -39,6 +41,11 @@ VMATH_IN_LOOPS = {"exp", "exp2", "log", "log2", "log10", "log1p", "cosh", "sin",
 #: What keeps a loop from being vectorised.
 _SCALAR_ONLY = {"if", "for", "while", "call", "gemm", "check", "alloc", "tape_reserve", "tape_release", "tape_push", "tape_pop"}
 
+#: What `math` has under the operation's own name.
+_IN_MATH = {
+    "sqrt", "exp", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "erf", "erfc", "gamma",
+}  # fmt: skip
+
 _CALLS = {
     "arcsin": "math.asin", "arccos": "math.acos", "arctan": "math.atan", "arctan2": "math.atan2", "arcsinh": "math.asinh",
     "arccosh": "math.acosh", "arctanh": "math.atanh", "absolute": "abs", "fabs": "abs", "gammaln": "math.lgamma", "power": "math.pow",
@@ -46,6 +53,8 @@ _CALLS = {
     "degrees": "math.degrees", "radians": "math.radians", "deg2rad": "math.radians", "rad2deg": "math.degrees",
     "fmod": "math.fmod", "isnan": "math.isnan", "isinf": "math.isinf", "isfinite": "math.isfinite", "floor": "np.floor",
     "ceil": "np.ceil", "trunc": "np.trunc", "copysign": "math.copysign", "hypot": "math.hypot",
+    "signbit": "np.signbit", "expit": "vmath.sigmoid", "softplus": "vmath.softplus", "gelu": "vmath.gelu", "digamma": "scalar_kernels.psi",
+    "_zeta": "scalar_kernels.zeta", **{name: f"scalar_kernels.{name}" for name in SCALAR_KERNELS},
 }  # fmt: skip
 
 _TYPES = {F8: "np.float64", F4: "np.float32", I8: "np.int64", B1: "np.bool_"}
@@ -58,7 +67,7 @@ class Emitter:
         self.lines: list[str] = []
         self.depth = 1
         self.names: dict[Value, str] = {}
-        self.taken: set[str] = set(dir(builtins)) | set(keyword.kwlist) | {"np", "math", "njit", "select", "fast_add", "unsigned", "_u", "gemm", "grown", "kernels", "linear_kernels", "vmath", "subarray", "keep"}
+        self.taken: set[str] = set(dir(builtins)) | set(keyword.kwlist) | {"np", "math", "njit", "select", "fast_add", "unsigned", "_u", "gemm", "grown", "kernels", "linear_kernels", "scalar_kernels", "vmath", "subarray", "keep"}
         self.inline: dict[Value, str] = {}
         self.uses: dict[Value, int] = {}
         self.on_check, self.stack = on_check, stack
@@ -165,12 +174,14 @@ class Emitter:
             return f"{_TYPES[type_]}({strip(args[0])})"
         if name == "power" and type_ == I8:
             return f"({args[0]} ** {args[1]})"
-        if name in ("minimum", "maximum", "sign") and type_ == I8 or name in ("fmin", "fmax"):
-            name = {"fmin": "minimum", "fmax": "maximum"}.get(name, name)
+        if type_ == I8 and name in ("fmin", "fmax"):
+            name = {"fmin": "minimum", "fmax": "maximum"}[name]
         if type_ == F8 and (name in VMATH or (self.in_vector_loop and name in VMATH_IN_LOOPS)):
             name = "pow" if name == "power" else name
             return f"vmath.{name}({', '.join(strip(a) for a in args)})"
-        function = _CALLS.get(name, f"math.{name}")
+        function = _CALLS.get(name) or (f"math.{name}" if name in _IN_MATH else None)
+        if function is None:
+            raise MissingRule(f"line {op.line}: `{name}` has no compiled form; write it with other functions, or leave the function to the tape tier")
         if name in ("minimum", "maximum") and type_ != I8:
             function = f"np.{name}"
         text = f"{function}({', '.join(strip(a) for a in args)})"

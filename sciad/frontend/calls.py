@@ -14,12 +14,12 @@ import numpy as np
 
 from sciad.frontend import arrays, scalars
 from sciad.frontend.context import Capture, Context, Frame
-from sciad.frontend.liveness import assigned
+from sciad.frontend.liveness import assigned, captured_by_inner, same_scope
 from sciad.frontend.merge import describe
 from sciad.frontend.source import python_function, source_of
 from sciad.frontend.values import Array, Closure, Complex, Dict_, Iterator_, Lazy, Range, Record, Slice, Static, Tuple_
 from sciad.ir import Value
-from sciad.types import B1, F8, I8, is_float
+from sciad.types import B1, F4, F8, I8, is_float
 
 __all__ = ["call", "call_python", "iterate", "items_of", "unary", "Method", "MAX_DEPTH"]
 
@@ -55,7 +55,7 @@ def call(ctx: Context, function: Any, args: list, kwargs: dict[str, Any]) -> Any
     if isinstance(plain, FunctionType):
         return call_python(ctx, plain, args, kwargs, getattr(function, "capture", None))
     name = getattr(target, "__name__", repr(target))
-    module = getattr(target, "__module__", "") or ""
+    module = getattr(target, "__module__", "") or type(getattr(target, "__self__", None)).__module__
     raise ctx.error(_refusal(name, module), _remedy(module))
 
 
@@ -167,7 +167,8 @@ def _inline(ctx: Context, frame: Frame, node: ast.FunctionDef | ast.Lambda, args
     frame.env = _bind_arguments(ctx, frame.name, node.args, args, kwargs, default)
     body = [] if isinstance(node, ast.Lambda) else node.body
     frame.locals = frozenset(assigned(body) | set(frame.env))
-    if any(isinstance(n, (ast.Yield, ast.YieldFrom)) for s in body for n in ast.walk(s)):
+    frame.captured = frozenset(captured_by_inner(body))
+    if any(isinstance(n, (ast.Yield, ast.YieldFrom)) for s in body for n in same_scope(s)):
         raise ctx.error(f"generator `{frame.name}` (yield)", "fill an array and return it")
     line, outer_line = ctx.line, ctx.b.line
     ctx.frames.append(frame)
@@ -183,27 +184,27 @@ def _bind_arguments(ctx: Context, name: str, spec: ast.arguments, args: list, kw
     env = dict(zip(names, args))
     if len(args) > len(names):
         if spec.vararg is None:
-            raise ctx.error(f"`{name}` takes {len(names)} arguments, {len(args)} given")
+            raise ctx.error(f"`{name}` takes {len(names)} arguments, {len(args)} given", "pass what its definition asks for")
     if spec.vararg is not None:
         env[spec.vararg.arg] = Tuple_(args[len(names) :])
     keyword_only = [a.arg for a in spec.kwonlyargs]
     extra = {}
     for key, value in kwargs.items():
         if key in env:
-            raise ctx.error(f"`{name}` got two values for `{key}`")
+            raise ctx.error(f"`{name}` got two values for `{key}`", "pass what its definition asks for")
         if key in names or key in keyword_only:
             env[key] = value
         elif spec.kwarg is not None:
             extra[key] = value
         else:
-            raise ctx.error(f"`{name}` has no argument `{key}`")
+            raise ctx.error(f"`{name}` has no argument `{key}`", "pass what its definition asks for")
     if spec.kwarg is not None:
         env[spec.kwarg.arg] = Dict_(extra)
     with_default = set(names[len(names) - len(spec.defaults) :]) | {a for a, d in zip(keyword_only, spec.kw_defaults) if d is not None}
     for key in names + keyword_only:
         if key not in env:
             if key not in with_default:
-                raise ctx.error(f"`{name}` misses the argument `{key}`")
+                raise ctx.error(f"`{name}` misses the argument `{key}`", "pass what its definition asks for")
             env[key] = default(key)
     return env
 
@@ -219,7 +220,7 @@ def _construct(ctx: Context, cls: type, args: list, kwargs: dict[str, Any]) -> A
         for key, value in getattr(cls, "_field_defaults", {}).items():
             fields.setdefault(key, scalars.constant(ctx, value))
         if set(fields) != set(cls._fields):
-            raise ctx.error(f"`{cls.__name__}` needs the fields {', '.join(cls._fields)}")
+            raise ctx.error(f"`{cls.__name__}` needs the fields {', '.join(cls._fields)}", "give each once")
         return Tuple_([fields[f] for f in cls._fields], cls)
     if dataclasses.is_dataclass(cls) and "__post_init__" not in vars(cls):
         specification = [f for f in dataclasses.fields(cls) if f.init]
@@ -361,7 +362,7 @@ def _len(ctx: Context, args: list, kwargs: dict[str, Any]) -> Value:
         return ctx.b.const(len(value.items))
     if isinstance(value, (Range, Iterator_)):
         return iterate(ctx, value).length
-    raise ctx.error(f"len of {describe(value)}")
+    raise ctx.error(f"len of {describe(value)}", "use an array, a tuple or a dict")
 
 
 def _float(ctx: Context, args: list, kwargs: dict[str, Any]) -> Value:
@@ -497,6 +498,15 @@ def _hypot(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
     return value
 
 
+def _single(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
+    return ctx.b.cast(arrays.scalar_of(ctx, args[0]), F4)
+
+
+def _fsum(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
+    """A plain sum: the extra bits of `fsum` are lost, its derivative is not."""
+    return _sum(ctx, args, {})
+
+
 def _fma(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
     return _binary(ctx, "add", _binary(ctx, "multiply", args[0], args[1]), args[2])
 
@@ -514,7 +524,7 @@ _FUNCTIONS: dict[Any, Callable] = {
     complex: _complex, min: _extreme("min"), max: _extreme("max"), sum: _sum, abs: _abs, pow: _pow, divmod: _divmod, round: _round,
     isinstance: _isinstance, tuple: _convert(tuple), list: _convert(list), slice: _slice_call, print: _print,
     math.floor: _floored("floor"), math.ceil: _floored("ceil"), math.trunc: _floored("trunc"), math.log: _log, math.hypot: _hypot,
-    np.float64: _float, np.int64: _int, np.bool_: _bool, np.intp: _int, np.hypot: _hypot,
+    np.float64: _float, np.float32: _single, np.int64: _int, math.fsum: _fsum, np.bool_: _bool, np.intp: _int, np.hypot: _hypot,
     **{getattr(math, k): _by_name(v) for k, v in _MATH.items() if hasattr(math, k)},
 }  # fmt: skip
 if hasattr(math, "fma"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import FunctionType
@@ -98,6 +99,7 @@ class Frame:
     origin: Any = None  # how that function is reached (see Capture)
     parent: Frame | None = None  # free names of a nested function: the defining frame
     locals: frozenset[str] = frozenset()
+    captured: frozenset[str] = frozenset()  # names that inner functions read: at whatever time they are called
 
 
 class Context:
@@ -112,6 +114,10 @@ class Context:
         self.import_capture = import_capture
         self.captured_buffers: set[Value] = set()  # not to be written: what escapes would have no derivative
         self.roots: set[Value] = set()  # buffers of the inputs: distinct memory, as the caller has checked
+        self.outermost = self.b.region
+        self.checked_bounds: set[tuple[Value, Value]] = set()
+        #: Whether every index is checked when the function runs; otherwise only constant ones outside of loops and branches are.
+        self.bounds_checked = os.environ.get("SCIAD_BOUNDSCHECK", "0") not in ("", "0")
         self.lower_bound: dict[Value, int] = {}
         self.upper_bound: dict[Value, tuple[Value, int]] = {}  # v < value + int
 
@@ -150,7 +156,8 @@ class Context:
 
     def _bound(self, name: str, value: Any) -> Any:
         if isinstance(value, Conflict):
-            raise self.error(f"variable `{name}`: {value.message}", "use one kind of value for one name, or two names")
+            what = f"variable `{name}`" if not name.startswith("$") else "conditional expression"
+            raise self.error(f"{what}: {value.message}", "use one kind of value for one name, or two names")
         if isinstance(value, Maybe):
             self.b.check(value.defined, "UnboundLocalError", f"local variable '{name}' is used at line {self.line} before it was assigned")
             return value.value
@@ -165,7 +172,7 @@ class Context:
             table = builtins if isinstance(builtins, dict) else vars(builtins)
             if name in table:
                 return Static(table[name])
-        raise self.error(f"name `{name}` is not defined")
+        raise self.error(f"name `{name}` is not defined", "assign it, or import it where the function is defined")
 
     def capture(self, capture: Capture) -> Any:
         """The lowered value of something captured; the same input for every use."""

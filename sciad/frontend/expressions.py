@@ -16,7 +16,7 @@ from sciad.frontend.values import Array, Closure, Complex, Dict_, Lazy, Range, R
 from sciad.ir import PURE, Value
 from sciad.types import B1
 
-__all__ = ["evaluate", "defaults_of", "settle", "stored", "truth", "binary", "index_of", "OPERATORS"]
+__all__ = ["condition", "evaluate", "defaults_of", "settle", "stored", "truth", "binary", "index_of", "OPERATORS"]
 
 OPERATORS: dict[type, str] = {
     ast.Add: "add",
@@ -133,76 +133,133 @@ def _binop(ctx: Context, node: ast.BinOp) -> Any:
 
 
 def _unary(ctx: Context, node: ast.UnaryOp) -> Any:
-    value = evaluate(ctx, node.operand)
     if isinstance(node.op, ast.Not):
-        return ctx.b.logical_not(truth(ctx, value))
+        return ctx.b.logical_not(condition(ctx, node.operand))
+    value = evaluate(ctx, node.operand)
     name = {ast.USub: "negative", ast.UAdd: "positive", ast.Invert: "invert"}[type(node.op)]
     return calls.unary(ctx, name, value)
 
 
-def _boolop(ctx: Context, node: ast.BoolOp) -> Any:
+def condition(ctx: Context, node: ast.expr) -> Value:
+    """The bool that decides where an expression stands for a condition."""
+    if not isinstance(node, ast.BoolOp):
+        return truth(ctx, evaluate(ctx, node))
     conjunction = isinstance(node.op, ast.And)
-    result = truth(ctx, evaluate(ctx, node.values[0]))
+    result = condition(ctx, node.values[0])
     for operand in node.values[1:]:
-        result = _short_circuit(ctx, result, operand, conjunction)
+        result = guarded(ctx, result, lambda operand=operand: condition(ctx, operand), conjunction)
     return result
 
 
-def _short_circuit(ctx: Context, left: Value, operand: ast.expr, conjunction: bool) -> Value:
-    """`and` / `or`: the right side is evaluated only where it matters; both sides where that is harmless."""
+def guarded(ctx: Context, left: Value, right: Callable[[], Value], conjunction: bool) -> Value:
+    """`and` / `or` of bools: the right side is evaluated only where it matters; both sides where that is harmless."""
     from sciad.frontend.statements import branch
 
     b = ctx.b
     if left.constant is not None:
-        return truth(ctx, evaluate(ctx, operand)) if left.constant == conjunction else left
+        return right() if left.constant == conjunction else left
     outer = b.enter()
-    right = truth(ctx, evaluate(ctx, operand))
+    found = right()
     trial = b.leave(outer)
     if all(PURE(op) for op in trial.ops):
         b.region.ops.extend(trial.ops)
-        return b.logical_and(left, right) if conjunction else b.logical_or(left, right)
-    env = ctx.frame.env
+        return b.logical_and(left, found) if conjunction else b.logical_or(left, found)
 
     def evaluated() -> None:
-        ctx.frame.env["$bool"] = truth(ctx, evaluate(ctx, operand))
+        ctx.frame.env["$bool"] = right()
 
     def known() -> None:
         ctx.frame.env["$bool"] = b.const(not conjunction)
 
     branch(ctx, left if conjunction else b.logical_not(left), evaluated, known)
-    del env
     return ctx.frame.env.pop("$bool")
 
 
-def _compare(ctx: Context, node: ast.Compare) -> Any:
-    left = evaluate(ctx, node.left)
-    result: Any = None
-    for op, right_node in zip(node.ops, node.comparators):
-        right = evaluate(ctx, right_node)
-        one = _comparison(ctx, op, left, right)
-        result = one if result is None else ctx.b.logical_and(truth(ctx, result), truth(ctx, one))
-        left = right
+def _boolop(ctx: Context, node: ast.BoolOp) -> Any:
+    """`and` / `or` as values: Python gives the operand that decides, not its truth."""
+    result = settle(ctx, evaluate(ctx, node.values[0]))
+    for operand in node.values[1:]:
+        result = _deciding(ctx, result, operand, isinstance(node.op, ast.And))
     return result
+
+
+def _deciding(ctx: Context, left: Any, operand: ast.expr, conjunction: bool) -> Any:
+    from sciad.frontend.statements import branch
+
+    decided = truth(ctx, left)
+    if decided.constant is not None:
+        return settle(ctx, evaluate(ctx, operand)) if decided.constant == conjunction else left
+
+    def evaluated() -> None:
+        ctx.frame.env["$value of and/or"] = settle(ctx, evaluate(ctx, operand))
+
+    def known() -> None:
+        ctx.frame.env["$value of and/or"] = left
+
+    branch(ctx, decided if conjunction else ctx.b.logical_not(decided), evaluated, known)
+    value = ctx.lookup("$value of and/or")
+    ctx.frame.env.pop("$value of and/or")
+    if isinstance(left, Value) and isinstance(value, Value) and left.type == B1 and value.type != B1:
+        raise ctx.error("`and` / `or` of a bool and a number as a value", "write a conditional expression")
+    return value
+
+
+def _compare(ctx: Context, node: ast.Compare) -> Any:
+    left, right = evaluate(ctx, node.left), evaluate(ctx, node.comparators[0])
+    result = _comparison(ctx, node.ops[0], left, right)
+    if len(node.ops) == 1:
+        return result
+    return _chained(ctx, truth(ctx, result), right, node.ops[1:], node.comparators[1:])
+
+
+def _chained(ctx: Context, so_far: Value, left: Any, ops: list[ast.cmpop], comparators: list[ast.expr]) -> Value:
+    """The rest of a chained comparison, evaluated only where what came before holds."""
+    if not ops:
+        return so_far
+
+    def rest() -> Value:
+        right = evaluate(ctx, comparators[0])
+        return _chained(ctx, truth(ctx, _comparison(ctx, ops[0], left, right)), right, ops[1:], comparators[1:])
+
+    return guarded(ctx, so_far, rest, True)
 
 
 def _comparison(ctx: Context, op: ast.cmpop, left: Any, right: Any) -> Any:
     if isinstance(op, (ast.Is, ast.IsNot)):
-        same = isinstance(left, Static) and isinstance(right, Static) and left.object is right.object
-        return ctx.b.const(same == isinstance(op, ast.Is))
+        return ctx.b.const(_identical(ctx, left, right) == isinstance(op, ast.Is))
     if isinstance(op, (ast.In, ast.NotIn)):
         return _membership(ctx, left, right, isinstance(op, ast.In))
     name = COMPARISONS[type(op)]
     if isinstance(left, Static) and isinstance(right, Static) and name in ("equal", "not_equal"):
         return ctx.b.const((left.object == right.object) == (name == "equal"))
+    if isinstance(left, Tuple_) and isinstance(right, Tuple_) and name in ("equal", "not_equal"):
+        return _equal_tuples(ctx, left, right, name == "equal")
     if isinstance(left, Static) or isinstance(right, Static):
         if name in ("equal", "not_equal"):
             return ctx.b.const(name == "not_equal")
-        raise ctx.error(f"comparison of {describe(left)} with {describe(right)}")
+        raise ctx.error(f"comparison of {describe(left)} with {describe(right)}", "compare numbers; strings and objects only by == and !=")
     if isinstance(left, (Array, Lazy)) or isinstance(right, (Array, Lazy)):
         return arrays.elementwise_binary(ctx, name, left, right)
     if isinstance(left, Value) and isinstance(right, Value):
         return scalars.binary(ctx, name, left, right)
     raise ctx.error(f"comparison of {describe(left)} with {describe(right)}", "compare numbers")
+
+
+def _identical(ctx: Context, left: Any, right: Any) -> bool:
+    """`is`, where it can be told: against None and other compile-time objects."""
+    if isinstance(left, Static) or isinstance(right, Static):
+        return isinstance(left, Static) and isinstance(right, Static) and left.object is right.object
+    if left is right and not isinstance(left, Value):
+        return True
+    raise ctx.error(f"`is` of {describe(left)} and {describe(right)}", "compare values, or test for None")
+
+
+def _equal_tuples(ctx: Context, left: Tuple_, right: Tuple_, positive: bool) -> Value:
+    """``x.shape == y.shape`` and its like."""
+    equal = ctx.b.const(len(left.items) == len(right.items))
+    for a, b in zip(left.items, right.items):
+        equal = ctx.b.logical_and(equal, truth(ctx, _comparison(ctx, ast.Eq(), a, b)))
+    return equal if positive else ctx.b.logical_not(equal)
 
 
 def _membership(ctx: Context, left: Any, right: Any, positive: bool) -> Value:
@@ -219,7 +276,7 @@ def _membership(ctx: Context, left: Any, right: Any, positive: bool) -> Value:
 def _ifexp(ctx: Context, node: ast.IfExp) -> Any:
     from sciad.frontend.statements import branch
 
-    cond = truth(ctx, evaluate(ctx, node.test))
+    cond = condition(ctx, node.test)
 
     def side(expression: ast.expr) -> Callable[[], None]:
         def run() -> None:
@@ -265,6 +322,8 @@ def _listcomp(ctx: Context, node: ast.ListComp) -> Tuple_:
     trips = iterator.static if iterator.static is not None else iterator.length.constant
     if trips is None or len(node.generators) > 1 or generator.ifs:
         raise ctx.error("list comprehension of unknown length", "fill an array in a for loop")
+    if any(isinstance(n, ast.Lambda) for n in ast.walk(node.elt)):
+        raise ctx.error("lambda in a comprehension", "write a loop, and bind its variable as a default: lambda x, k=k: ...")
     frame = ctx.frame
     before = frame.env
     frame.env = dict(before)
@@ -289,7 +348,7 @@ def _attribute(ctx: Context, node: ast.Attribute) -> Any:
             return calls.Method(base, name, method)
         if isinstance(method, property):
             return calls.call_python(ctx, method.fget, [base], {})
-        raise ctx.error(f"`{base.type.__name__}` has no field `{name}`")
+        raise ctx.error(f"`{base.type.__name__}` has no field `{name}`", f"use one of {', '.join(base.fields)}")
     if isinstance(base, (Array, Lazy)):
         return arrays.attribute(ctx, base, name)
     if isinstance(base, Complex) and name in ("real", "imag"):
@@ -298,7 +357,7 @@ def _attribute(ctx: Context, node: ast.Attribute) -> Any:
         return _static_attribute(ctx, base, name)
     if isinstance(base, (Dict_, Tuple_, Value, Complex)):
         return calls.Method(base, name, None)
-    raise ctx.error(f"attribute `.{name}` of {describe(base)}")
+    raise ctx.error(f"attribute `.{name}` of {describe(base)}", "use numbers, arrays and records")
 
 
 def _static_attribute(ctx: Context, base: Static, name: str) -> Any:
@@ -307,11 +366,13 @@ def _static_attribute(ctx: Context, base: Static, name: str) -> Any:
     except AttributeError as error:
         raise ctx.error(f"`{base.object!r}` has no attribute `{name}`") from error
     capture = getattr(base, "capture", None)
-    if capture is None or not isinstance(base.object, python_types.ModuleType):
-        return ctx.import_capture(ctx, Capture(_nowhere, name, ()), found) if callable(found) else scalars.constant(ctx, found)
-    constant_module = base.object.__name__.split(".")[0] in ("math", "numpy", "scipy", "cmath")
+    constant_module = isinstance(base.object, python_types.ModuleType) and base.object.__name__.split(".")[0] in ("math", "numpy", "scipy", "cmath")
     if constant_module and isinstance(found, (int, float, complex)):
         return scalars.constant(ctx, found)
+    if capture is None and (callable(found) or isinstance(found, (python_types.ModuleType, str, np.dtype)) or isinstance(base.object, np.dtype)):
+        return ctx.import_capture(ctx, Capture(_nowhere, name, ()), found)
+    if capture is None:  # nobody would notice that it changes
+        raise ctx.error(f"`.{name}` of a {type(base.object).__name__} that is an argument or a local import", "pass the value itself, or use a dataclass")
     return ctx.capture(Capture(capture.function, capture.name, (*capture.path, name), capture.origin))
 
 
@@ -360,7 +421,7 @@ def _call(ctx: Context, node: ast.Call) -> Any:
         elif isinstance(value, Dict_):
             kwargs.update(value.items)
         else:
-            raise ctx.error("`**` of something that is not a dict")
+            raise ctx.error("`**` of something that is not a dict", "pass a dict with constant keys")
     ctx.at(node)
     return calls.call(ctx, function, args, kwargs)
 

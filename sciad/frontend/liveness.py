@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ast
 
-__all__ = ["assigned", "live_before", "has_flow", "has_break", "has_return", "reads"]
+__all__ = ["assigned", "live_before", "has_flow", "has_break", "has_return", "reads", "same_scope", "captured_by_inner"]
 
 
 def assigned(statements: list[ast.stmt]) -> set[str]:
     """Names that the statements may bind in their own scope."""
     found: set[str] = set()
     for statement in statements:
-        for node in _same_scope(statement):
+        for node in same_scope(statement):
             if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
                 found.add(node.id)
             elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
@@ -19,18 +19,24 @@ def assigned(statements: list[ast.stmt]) -> set[str]:
     return found
 
 
-def _same_scope(node: ast.AST):
+def same_scope(node: ast.AST):
     """Nodes below and including `node` without entering nested functions (whose names are another scope)."""
     yield node
     if isinstance(node, (ast.FunctionDef, ast.Lambda, ast.ClassDef)):
         return
     for child in ast.iter_child_nodes(node):
-        yield from _same_scope(child)
+        yield from same_scope(child)
 
 
 def reads(node: ast.AST) -> set[str]:
     """Names that the node may read; nested functions count as reading all they mention."""
     return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+
+
+def captured_by_inner(statements: list[ast.stmt]) -> set[str]:
+    """Names that functions defined in the statements mention."""
+    inner = (n for s in statements for n in ast.walk(s) if isinstance(n, (ast.FunctionDef, ast.Lambda)))
+    return set().union(*[reads(node) for node in inner])
 
 
 def has_flow(statements: list[ast.stmt]) -> bool:
@@ -54,7 +60,7 @@ def _has_flow(node: ast.stmt, own_level: bool) -> bool:
 
 def has_return(statements: list[ast.stmt]) -> bool:
     """Whether a return occurs anywhere in the statements, inner functions aside."""
-    return any(isinstance(n, ast.Return) for s in statements for n in _same_scope(s))
+    return any(isinstance(n, ast.Return) for s in statements for n in same_scope(s))
 
 
 def has_break(statements: list[ast.stmt]) -> bool:

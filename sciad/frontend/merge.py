@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sciad.frontend.values import Array, Closure, Complex, Conflict, Dict_, Maybe, Range, Record, Static, Tuple_
+from sciad.frontend.values import Array, Closure, Complex, Conflict, Dict_, Lazy, Maybe, Range, Record, Static, Tuple_
 from sciad.ir import Builder, Region, Value
 from sciad.types import is_buffer, promote
 
@@ -92,6 +92,8 @@ def describe(value: Any) -> str:
         return {"f8": "a float", "f4": "a float32", "i8": "an int", "b1": "a bool"}.get(value.type, "memory")
     if isinstance(value, Array):
         return f"a {value.ndim}-d {value.dtype} array"
+    if isinstance(value, Lazy):
+        return f"a {value.ndim}-d array expression"
     if isinstance(value, Tuple_):
         return f"a {value.type.__name__} of {len(value.items)}"
     if isinstance(value, Static):
@@ -197,6 +199,8 @@ class Joiner:
         present, region = (a, self.other) if b is None else (b, self.then)
         if isinstance(present, Conflict):
             return present
+        if isinstance(present, Closure):
+            return Conflict("it is a function defined on one path only")
         inner = self._maybe(present)
         with append_to(self.b, region):
             blank = rebuild(inner.value, [self.b.zero(v.type) for v in leaves_of(inner.value)])

@@ -121,7 +121,7 @@ def _axes(ctx: Context, axis: Any, ndim: int) -> list[int]:
         raise ctx.error("axis that is not constant", "use a constant axis")
     axes = sorted(int(p.constant) % max(ndim, 1) for p in parts)
     if any(not -ndim <= int(p.constant) < ndim for p in parts):
-        raise ctx.error(f"axis out of range for {ndim} axes")
+        raise ctx.error(f"axis out of range for {ndim} axes", "use an axis that the array has")
     return axes
 
 

@@ -8,6 +8,7 @@ from sciad.frontend.context import Context
 from sciad.frontend.merge import describe
 from sciad.frontend.values import Complex, Slice, Static, Tuple_
 from sciad.ir import Value
+from sciad.rules.registry import canonical
 from sciad.types import B1, F4, F8, I8, is_float, promote
 
 __all__ = ["constant", "binary", "unary", "as_float", "as_index", "complex_binary", "power_of_constant", "COMPARE", "LOGICAL"]
@@ -26,7 +27,7 @@ def constant(ctx: Context, value: Any) -> Any:
         return ctx.b.const(bool(value), B1)
     if isinstance(value, int) or (hasattr(value, "dtype") and value.dtype.kind in "iu" and value.ndim == 0):
         if not -(2**63) <= int(value) < 2**63:
-            raise ctx.error(f"integer {value} needs more than 64 bits")
+            raise ctx.error(f"integer {value} needs more than 64 bits", "use a float")
         return ctx.b.const(int(value), I8)
     if isinstance(value, float) or (hasattr(value, "dtype") and value.dtype.kind == "f" and value.ndim == 0):
         return ctx.b.const(float(value), F8)
@@ -71,6 +72,9 @@ def binary(ctx: Context, name: str, a: Value, b: Value) -> Value:
             logical = {"bitwise_and": "logical_and", "bitwise_or": "logical_or", "bitwise_xor": "logical_xor"}[name]
             return builder.pure(logical, [a, b], B1)
         return builder.pure(name, [builder.cast(a, I8), builder.cast(b, I8)], I8)
+    if name == "float_power":
+        a, b = as_float(ctx, a), as_float(ctx, b)
+    name = _known(ctx, name)
     if name == "power":
         return _power(ctx, a, b)
     wide = promote(promote(a.type, b.type), I8)
@@ -144,9 +148,25 @@ def power_of_constant(ctx: Context, a: Value, exponent: int) -> Value:
     return b.const(1, a.type) if result is None else result
 
 
+#: Scalar functions of one and two floats that generated code can compute, besides operators.
+FUNCTIONS = frozenset(
+    ["sqrt", "cbrt", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "absolute", "fabs", "negative", "sign", "floor", "ceil", "trunc", "rint", "deg2rad", "radians", "rad2deg", "degrees", "erf", "erfc", "gamma", "gammaln", "digamma", "expit", "softplus", "gelu", "log_expit", "isnan", "isinf", "isfinite", "signbit", "square", "reciprocal", "positive", "divide", "power", "fmod", "arctan2", "hypot", "copysign", "logaddexp", "logaddexp2", "heaviside", "xlogy", "xlog1py"]
+)
+
+
+def _known(ctx: Context, name: str) -> str:
+    """The operation's name in the rule book; refuses what has no compiled form."""
+    name = {"conjugate": "positive", "float_power": "power"}.get(canonical(name), canonical(name))
+    if name not in FUNCTIONS and name not in ARITHMETIC:
+        raise ctx.error(f"call of `{name}`", "write it with supported functions, or leave the function to the tape tier")
+    return name
+
+
 def unary(ctx: Context, name: str, a: Value) -> Value:
     """A unary scalar operation; functions of ints are functions of the float."""
     b = ctx.b
+    if name not in ("invert", "logical_not"):
+        name = _known(ctx, name)
     if name == "positive":
         return b.cast(a, I8) if a.type == B1 else a
     if name == "invert":
@@ -177,7 +197,7 @@ def complex_binary(ctx: Context, name: str, x: Any, y: Any) -> Complex:
             return value.real, value.imag
         if isinstance(value, Value):
             return b.cast(value, F8), b.const(0.0, F8)
-        raise ctx.error(f"complex `{name}` with {describe(value)}")
+        raise ctx.error(f"complex `{name}` with {describe(value)}", "use numbers")
 
     (p, q), (r, s) = parts(x), parts(y)
 

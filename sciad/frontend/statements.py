@@ -15,9 +15,9 @@ from sciad.frontend import arrays, calls, expressions
 from sciad.frontend.context import Context
 from sciad.frontend.liveness import assigned, has_break, has_flow, has_return, live_before
 from sciad.frontend.merge import Joiner, append_to, children_of, describe, leaves_of, rebuild, same, weaken
-from sciad.frontend.values import Array, Closure, Conflict, Iterator_, Maybe, Static, Tuple_
+from sciad.frontend.values import Array, Closure, Conflict, Iterator_, Lazy, Maybe, Static, Tuple_
 from sciad.ir import Region, Value
-from sciad.types import B1, I8, is_buffer, promote
+from sciad.types import B1, I8, is_buffer, is_float, promote
 
 __all__ = ["run_body", "branch"]
 
@@ -37,13 +37,15 @@ def run_body(ctx: Context, statements: list[ast.stmt]) -> Any:
         return Static(None)
     value = env["$value"]
     if isinstance(value, Conflict):
-        raise ctx.error(f"function `{ctx.frame.name}`: {value.message.replace('it is', 'it returns')}", "return one kind of value on every path")
+        message = value.message.replace("it is", "it returns")
+        raise ctx.error(f"function `{ctx.frame.name}`: {message}", "return one kind of value on every path")
     if returned.constant is not True:
         inner = value.value if isinstance(value, Maybe) else value
         if isinstance(inner, Static) and inner.object is None:
             return inner
         raise ctx.error(
-            f"function `{ctx.frame.name}` returns {describe(inner)} on some paths and falls off its end on others", "add a return at the end"
+            f"function `{ctx.frame.name}` returns {describe(inner)} on some paths and falls off its end on others",
+            "add a return at the end",
         )
     return value.value if isinstance(value, Maybe) else value
 
@@ -52,7 +54,7 @@ def run(ctx: Context, statements: list[ast.stmt], live_after: set[str]) -> None:
     """Lower statements in order; stop where the code that follows cannot be reached."""
     for position, statement in enumerate(statements):
         rest = statements[position + 1 :]
-        live = live_before(rest, live_after)
+        live = live_before(rest, live_after) | ctx.frame.captured
         if isinstance(statement, ast.If) and has_flow([statement]) and _branch_with_rest(ctx, statement, rest, live, live_after):
             return
         _statement(ctx, statement, live)
@@ -86,7 +88,7 @@ def _branch_with_rest(ctx: Context, node: ast.If, rest: list[ast.stmt], live: se
     if first == second:
         return False
     ctx.at(node)
-    cond = expressions.truth(ctx, expressions.evaluate(ctx, node.test))
+    cond = expressions.condition(ctx, node.test)
     if cond.constant is not None:
         run(ctx, (node.body if cond.constant else node.orelse) + rest, live_after)
         return True
@@ -117,7 +119,7 @@ _REFUSED = {
 
 # -- branches -----------------------------------------------------------------------------------------------------------------------
 def _if(ctx: Context, node: ast.If, live: set[str]) -> None:
-    cond = expressions.truth(ctx, expressions.evaluate(ctx, node.test))
+    cond = expressions.condition(ctx, node.test)
     if cond.constant is not None:
         run(ctx, node.body if cond.constant else node.orelse, live)
         return
@@ -184,7 +186,7 @@ def _for(ctx: Context, node: ast.For, live: set[str]) -> None:
         _unrolled(ctx, node, iterator, int(trips), live)
         return
     live_else = live_before(node.orelse, live)
-    head = live_before([node], live)
+    head = live_before([node], live) | ctx.frame.captured
     names = _carried(node.body, node.target, head | live_else, flow)
 
     def body(k: Value) -> None:
@@ -245,13 +247,13 @@ def _else(ctx: Context, node: ast.For | ast.While, live: set[str]) -> None:
 
 def _while(ctx: Context, node: ast.While, live: set[str]) -> None:
     live_else = live_before(node.orelse, live)
-    head = live_before([node], live)
+    head = live_before([node], live) | ctx.frame.captured
     flow = has_flow(node.body)
     names = _carried(node.body, None, head | live_else, flow)
 
     def test() -> Value:
         ctx.at(node)
-        return expressions.truth(ctx, expressions.evaluate(ctx, node.test))
+        return expressions.condition(ctx, node.test)
 
     always = isinstance(node.test, ast.Constant) and bool(node.test.value)
     if always and not has_break(node.body) and not flow:
@@ -365,6 +367,8 @@ class _Carry:
         for name in found:
             value = env[name]
             self.missing.remove(name)
+            if isinstance(value, Closure):
+                value = Conflict("it is a function defined inside the loop")
             if isinstance(value, Conflict):
                 self._give_up(name, value)
                 continue
@@ -415,7 +419,7 @@ def _counted(ctx: Context, names: list[str], length: Value, body) -> None:
 
 
 def _leaving_loop(ctx: Context, names: list[str], body, test) -> None:
-    """A loop that goes on while `test` holds and no break or return has been met; `test` is lowered before it and at the end of its body."""
+    """A loop that goes on while `test` holds and no break or return has been met; `test` is lowered before it and at each trip's end."""
     b, frame = ctx.b, ctx.frame
     zero = b.const(0, I8)
     first = b.logical_and(test(zero), b.logical_not(frame.env["$ret"]))
@@ -434,7 +438,7 @@ def _leaving_loop(ctx: Context, names: list[str], body, test) -> None:
         frame.env["$cont"] = b.const(False)
         count = b.add(k, 1)
         ctx.lower_bound[count] = 1
-        go = _go_on(ctx, lambda: test(count))
+        go = _go_on(ctx, lambda count=count: test(count))
         nexts = carry.next(frame.env)
         region = b.leave(outer, [go, count, *(nexts or [])])
         if nexts is not None:
@@ -498,7 +502,7 @@ def bind(ctx: Context, target: ast.expr, value: Any) -> None:
     elif isinstance(target, ast.Attribute):
         raise ctx.error(f"assignment to attribute `.{target.attr}`", "return the new value, or write into an array element")
     else:
-        raise ctx.error(f"assignment to `{type(target).__name__}`")
+        raise ctx.error(f"assignment to `{type(target).__name__}`", "assign to names, subscripts and tuples of them")
 
 
 def _starred(ctx: Context, target: ast.Tuple | ast.List, items: list) -> list:
@@ -511,22 +515,31 @@ def _starred(ctx: Context, target: ast.Tuple | ast.List, items: list) -> list:
 def _augmented(ctx: Context, node: ast.AugAssign, live: set[str]) -> None:
     name = expressions.OPERATORS.get(type(node.op))
     if name is None:
-        raise ctx.error(f"operator `{type(node.op).__name__}=`")
+        raise ctx.error(f"operator `{type(node.op).__name__}=`", "write the assignment out")
     if isinstance(node.target, ast.Name):
         current = ctx.lookup(node.target.id)
         value = expressions.evaluate(ctx, node.value)
         if isinstance(current, Array):  # in place: every alias sees it
-            arrays.assign(ctx, current, [], expressions.binary(ctx, name, current, value), whole=True)
+            arrays.assign(ctx, current, [], _in_place(ctx, name, current, value), whole=True)
         else:
             ctx.frame.env[node.target.id] = expressions.stored(ctx, expressions.settle(ctx, expressions.binary(ctx, name, current, value)))
     elif isinstance(node.target, ast.Subscript):
         base = expressions.evaluate(ctx, node.target.value)
         index = expressions.index_of(ctx, node.target.slice)
         current = arrays.subscript(ctx, base, index, augmented=True)
-        value = expressions.binary(ctx, name, current, expressions.evaluate(ctx, node.value))
-        arrays.assign(ctx, base, index, value)
+        value = expressions.evaluate(ctx, node.value)
+        whole = isinstance(current, (Array, Lazy))
+        arrays.assign(ctx, base, index, _in_place(ctx, name, current, value) if whole else expressions.binary(ctx, name, current, value))
     else:
         raise ctx.error("augmented assignment to an attribute", "return the new value")
+
+
+def _in_place(ctx: Context, name: str, current: Array | Lazy, value: Any) -> Any:
+    """The new contents of an array; NumPy refuses floats for an array of ints where a plain store would cut them off."""
+    made = expressions.binary(ctx, name, current, value)
+    if isinstance(made, (Array, Lazy)) and is_float(made.scalar) and not is_float(current.scalar):
+        raise ctx.error("augmented assignment of floats to an array of ints", "make the array one of floats")
+    return made
 
 
 # -- the rest -----------------------------------------------------------------------------------------------------------------------
@@ -554,7 +567,7 @@ def _raise(ctx: Context, node: ast.Raise, live: set[str]) -> None:
 
 def _assert(ctx: Context, node: ast.Assert, live: set[str]) -> None:
     message = str(node.msg.value) if isinstance(node.msg, ast.Constant) else f"assertion at {ctx.frame.filename}:{ctx.line}"
-    ctx.b.check(expressions.truth(ctx, expressions.evaluate(ctx, node.test)), "AssertionError", message)
+    ctx.b.check(expressions.condition(ctx, node.test), "AssertionError", message)
 
 
 def _expression(ctx: Context, node: ast.Expr, live: set[str]) -> None:
@@ -575,6 +588,7 @@ def _continue(ctx: Context, node: ast.Continue, live: set[str]) -> None:
 
 def _function(ctx: Context, node: ast.FunctionDef, live: set[str]) -> None:
     if node.decorator_list:
+        ctx.at(node.decorator_list[0])
         raise ctx.error(f"decorator on the inner function `{node.name}`", "decorate at module level")
     ctx.frame.env[node.name] = Closure(node, ctx.frame, node.name, expressions.defaults_of(ctx, node.args))
 
@@ -582,8 +596,8 @@ def _function(ctx: Context, node: ast.FunctionDef, live: set[str]) -> None:
 def _import(ctx: Context, node: ast.Import | ast.ImportFrom, live: set[str]) -> None:
     for alias in node.names:
         if isinstance(node, ast.Import):
-            module = importlib.import_module(alias.name)
-            ctx.frame.env[alias.asname or alias.name.split(".")[0]] = Static(module if alias.asname else importlib.import_module(alias.name.split(".")[0]))
+            module, first = importlib.import_module(alias.name), alias.name.split(".")[0]
+            ctx.frame.env[alias.asname or first] = Static(module if alias.asname else importlib.import_module(first))
         else:
             ctx.frame.env[alias.asname or alias.name] = Static(getattr(importlib.import_module(node.module or ""), alias.name))
 

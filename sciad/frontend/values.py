@@ -12,7 +12,9 @@ from typing import Any
 from sciad.ir import Value
 from sciad.types import BUFFERS
 
-__all__ = ["Array", "Lazy", "Sequence", "Tuple_", "Dict_", "Record", "Static", "Closure", "Range", "Slice", "Complex", "Maybe", "Conflict", "Iterator_"]
+__all__ = [
+    "Array", "Lazy", "Sequence", "Tuple_", "Dict_", "Record", "Static", "Closure", "Range", "Slice", "Complex", "Maybe", "Conflict", "Iterator_",
+]  # fmt: skip
 
 
 @dataclass(eq=False)

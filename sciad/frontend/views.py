@@ -124,12 +124,27 @@ def wrap(ctx: Context, i: Value, n: Value) -> Value:
         value, extent = int(i.constant), n.constant
         if extent is not None and not -extent <= value < extent:
             raise ShapeError(f"{ctx.frame.filename}:{ctx.line}: index {value} is out of bounds for an axis of length {extent}")
+        if extent is None and (ctx.bounds_checked or b.region is ctx.outermost):
+            _check_bound(ctx, b.int(value if value >= 0 else -value - 1), n)
         return b.add(n, value) if value < 0 else i
-    if ctx.nonnegative(i):
-        return i
-    wrapped = b.select(b.compare("less", i, 0), b.add(i, n), i)
-    ctx.lower_bound[wrapped] = 0
-    return wrapped
+    if not ctx.nonnegative(i):
+        wrapped = b.select(b.compare("less", i, 0), b.add(i, n), i)
+        ctx.lower_bound[wrapped] = 0
+        i = wrapped
+    if ctx.bounds_checked:
+        b.check(b.compare("greater_equal", i, 0), "IndexError", f"index out of bounds at line {ctx.line}")
+        _check_bound(ctx, i, n)
+    return i
+
+
+def _check_bound(ctx: Context, i: Value, n: Value) -> None:
+    """Raise where the index is not below the length; once for each pair."""
+    upper = ctx.upper(i)
+    if (upper is not None and upper[1] <= 0 and same_extent(upper[0], n)) or (i, n) in ctx.checked_bounds:
+        return
+    if ctx.b.region is ctx.outermost:
+        ctx.checked_bounds.add((i, n))
+    ctx.b.check(ctx.b.compare("less", i, n), "IndexError", f"index out of bounds at line {ctx.line}")
 
 
 def slice_extent(ctx: Context, part: Slice, n: Value) -> tuple[Value, Value, Value]:

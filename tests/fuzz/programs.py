@@ -1,7 +1,7 @@
 """Random programs of the compiled subset, as source text: nested loops, branches, stores, views, slices, calls, whiles, tuples.
 
-`Writer` makes a module with a function ``f(x, m, a, b, n, idx)`` of two float arrays, two floats, an int and an int array, and helpers that it
-calls.  Everything that it writes is meaningful Python: names are bound, indices in range, shapes fit.
+`Writer` makes a module with a function ``f(x, m, a, b, n, idx)`` of two float arrays, two floats, an int and an int array, and helpers
+that it calls.  Everything that it writes is meaningful Python: names are bound, indices in range, shapes fit.
 """
 
 from __future__ import annotations

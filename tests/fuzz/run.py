@@ -2,8 +2,8 @@
 
 usage: python tests/fuzz/run.py --programs 20000 --seed 0 --jobs 1 [--compiled]
 
-Programs run interpreted (tests/interpret.py) unless --compiled.  Prints every program that does not hold, by its seed, and a summary; exit status 0
-where none is wrong and none crashes.
+Programs run interpreted (tests/interpret.py) unless --compiled.  Prints every program that does not hold, by its seed, and a summary; exit
+status 0 where none is wrong and none crashes.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2])]
 
-from fuzz.check import Useless, Wrong, check  # noqa: E402
-from fuzz.programs import program  # noqa: E402
 from interpret import interpreted  # noqa: E402
 
+from fuzz.check import Useless, Wrong, check  # noqa: E402
+from fuzz.programs import program  # noqa: E402
 from sciad import verify  # noqa: E402
 
 

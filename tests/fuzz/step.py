@@ -122,7 +122,7 @@ def _by_slope(function, slope):
     """A function of one number by its real value and derivative."""
 
     def call(x):
-        if isinstance(x, Step):
+        if isinstance(x, complex):
             return Step(function(x.real), slope(x.real) * x.imag)
         return function(x)
 

@@ -418,3 +418,15 @@ def matrix_power_in_place(m, n):
 
 
 _ = math
+
+
+@case(A(0.4, 0.7, 0.1))
+def arrays_of_ints_made_inside(x):
+    order = np.zeros(3, dtype=np.int64)
+    for i in range(3):
+        order[i] = (2 * i) % 3
+    order += 1
+    s = 0.0
+    for k in order:
+        s = s * 2.0 + x[k - 1] ** k
+    return s

@@ -1,3 +1,4 @@
+# ruff: noqa: B007
 """Control flow: loops of all kinds, early exits, values that survive them."""
 
 import math

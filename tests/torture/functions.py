@@ -1,3 +1,4 @@
+# ruff: noqa: B026
 """Functions: calls, closures, recursion, arguments of all kinds, structures."""
 
 import math
@@ -250,7 +251,7 @@ def function_chosen_by_a_static_option(a, kind="cos"):
 
 @case(0.7)
 def lambda_with_default(a):
-    f = lambda x, p=3: x**p  # noqa: E731
+    f = lambda x, p=3: x**p
     return f(a) + f(a, 2)
 
 
@@ -302,3 +303,55 @@ def walrus_free_chain_of_targets(a, b):
     x += 1.0
     z: float = x * y
     return z
+
+
+@case(0.7, 0.4)
+def closure_reads_what_only_it_reads(a, b):
+    c = a
+
+    def scaled(x):
+        return x * c
+
+    s = 1.0
+    for _ in range(4):
+        s = scaled(s) + b
+        c = s
+    return s
+
+
+@case(A(0.7, 0.4))
+def closure_reads_a_rebound_array(x):
+    y = x
+
+    def total():
+        return np.sum(y * y)
+
+    s = 0.0
+    for _ in range(3):
+        s += total()
+        y = np.sin(x) * s
+    return s + total()
+
+
+@case(0.7, 0.0)
+def and_or_give_operands(a, b):
+    first = b or a * 2.0
+    second = a and a * 3.0
+    third = b and 1.0 / b
+    return first * second + third
+
+
+@case(A(0.7, 0.4), A(0.1, 0.2))
+def shapes_compared(x, y):
+    if x.shape == y.shape and x.shape != (3,):
+        return np.sum(x * y)
+    return 0.0
+
+
+@case(0.7, A(0.1, 0.2))
+def chained_comparison_guards_an_index(a, x):
+    s = 0.0
+    for i in range(4):
+        if 0.0 < a and i < 2 and -1.0 < x[i] < x[0] + 1.0:
+            s += x[i] * a
+    return s
