@@ -44,7 +44,7 @@ def peers_python() -> str | None:
 
 
 def enzyme_python() -> str | None:
-    """The interpreter of Enzyme's environment, which needs another JAX: ``$SCIAD_ENZYME_PYTHON``, else ``.venv-enzyme/bin/python``, else None."""
+    """Enzyme's own interpreter (another JAX): ``$SCIAD_ENZYME_PYTHON``, else ``.venv-enzyme/bin/python``, else None."""
     wanted = os.environ.get("SCIAD_ENZYME_PYTHON") or str(ROOT / ".venv-enzyme" / "bin" / "python")
     return wanted if shutil.which(wanted) else None
 

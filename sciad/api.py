@@ -71,6 +71,8 @@ def value_and_grad(fun: Callable, argnums: int | Sequence[int] = 0, has_aux: boo
 
     @wraps(fun)
     def run(*args: Any, **kwargs: Any) -> tuple:
+        if isinstance(fun, Jitted) and not kwargs and not has_aux and (hit := fun.fast.value_and_grad(args, chosen)) is not None:
+            return hit[0], hit[1][0] if isinstance(argnums, int) else tuple(hit[1])
         positions = [_position(k, args, fun) for k in chosen]
         if isinstance(fun, Jitted) and not has_aux and not _any_traced((args, kwargs)):
             value, bars = compiled.value_and_grad(fun, fun.positional(args, kwargs), positions)
@@ -99,8 +101,8 @@ def grad(fun: Callable, argnums: int | Sequence[int] = 0, has_aux: bool = False)
     return run
 
 
-def _chosen(argnums: int | Sequence[int]) -> list[int]:
-    chosen = [argnums] if isinstance(argnums, int) else list(argnums)
+def _chosen(argnums: int | Sequence[int]) -> tuple[int, ...]:
+    chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     if not chosen or not all(isinstance(k, (int, np.integer)) and not isinstance(k, bool) for k in chosen):
         raise SciadError(f"argnums must be an int or a sequence of ints, not {argnums!r}")
     return chosen

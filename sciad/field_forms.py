@@ -14,7 +14,7 @@ from sciad.passes.forward import pushforward
 from sciad.passes.jacobian import jacobian
 from sciad.passes.pullback import pullback, split_pullback
 from sciad.passes.simplify import simplify
-from sciad.passes.sums import reassociate_sums
+from sciad.passes.sums import plain_sums
 from sciad.passes.tidy import tidy
 from sciad.types import F8, I8
 from sciad.verify import verified
@@ -190,8 +190,7 @@ class Forms:
 def field_source(stem: str, filename: str, floats: list, buffers: list, body: Region, clear: Value | None = None) -> str:
     """The generated module of one C function: floats by value, buffers by address, status 0."""
     blocks = {buffer: _blocks(body, buffer) for buffer, _ in buffers}
-    reassociate_sums(body)
-    emitter = Emitter(on_check="status", stack=True)
+    emitter = Emitter(on_check="status", stack=True, sums=plain_sums(body))
     emitter.taken.update((stem, f"{stem}_kernel"))
     emitter.count_uses(body)
     names = [emitter.name(v) for v in floats]

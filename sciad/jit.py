@@ -13,6 +13,7 @@ from sciad import tape_call, tree
 from sciad.backend import digest, load_generated
 from sciad.codegen.module import function_source
 from sciad.errors import SciadError, ShapeError, UnsupportedSyntax
+from sciad.fast import FastCalls
 from sciad.frontend.context import unchanged
 from sciad.frontend.lower import Kind, Leaf, Lowered, kind_of, lower
 from sciad.frontend.source import python_function
@@ -51,9 +52,12 @@ class Jitted:
         if not callable(fun):
             raise TypeError(f"sciad.jit takes a function, not {fun!r}")
         self.__sciad_function__ = plain
+        self.fast = FastCalls(self)
         functools.update_wrapper(self, plain, updated=())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not kwargs and (hit := self.fast.primal(args)) is not None:
+            return hit[0]
         args = self.positional(args, kwargs)
         leaves, structure = tree.flatten(args)
         program = self.program(leaves, structure)
@@ -180,15 +184,19 @@ class Program(SecondOrder):
     def call(self, values: list) -> Any:
         """Run the primal on argument and captured leaves; arrays that the function writes into are written in place."""
         params, arrays = self.marshal(values, copy=False)
-        if self._primal is None:
-            self._primal = self._compile(self.body, "primal")[0]
-        results = self._primal(*params)
+        results = self.primal()(*params)
         for k, flat in enumerate(arrays):
             if self.written[k] and not np.may_share_memory(flat, values[k]):
                 if not values[k].flags.writeable:
                     raise ShapeError(f"`{self.name}` writes into `{self.inputs[k].label}`, which is read-only; pass a copy")
                 values[k][...] = flat.reshape(values[k].shape)
         return self.unpack(results)
+
+    def primal(self) -> Callable:
+        """The compiled function of the runtime parameters."""
+        if self._primal is None:
+            self._primal = self._compile(self.body, "primal")[0]
+        return self._primal
 
     def unpack(self, results: tuple) -> Any:
         """The user's result from the compiled function's."""

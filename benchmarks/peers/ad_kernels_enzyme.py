@@ -20,7 +20,7 @@ REPEAT = 10
 
 
 def plan(name, a):
-    """The C++ function and its operands: ('x', k) differentiated argument k, ('c', k) constant array, ('s', text) constant, ('w', size) work."""
+    """The C++ function and its operands: differentiated arguments x, constant arrays c (by number), constants s, work arrays w (size)."""
     if name == "K1":
         n = a[0].size
         return "lorenz96", [("x", 0), ("x", 1), ("s", repr(a[2].item())), ("s", f"{a[3].item()}L"), ("s", f"{n}L"), ("w", n), ("w", n)]

@@ -1,4 +1,4 @@
-"""The eight kernels of `ad_kernels.py`: plain Python on scalars and arrays, with loops, branches and writes in place; each gives one float."""
+"""The eight kernels of `ad_kernels.py`: plain Python on scalars and arrays, with loops, branches and writes in place; each gives a float."""
 
 import math
 
@@ -22,7 +22,7 @@ def lorenz96(x0, F, dt, steps):
 
 
 def brusselator(U, p, cot):
-    """K2. Right-hand side of the Brusselator on a periodic n x n grid, for R states; inner product with R cotangents. U, cot: (R, 2, n, n)."""
+    """K2. Brusselator on a periodic n x n grid: right-hand sides of R states, inner product with R cotangents. U, cot: (R, 2, n, n)."""
     R, n = U.shape[0], U.shape[2]
     du = np.zeros((2, n, n))
     diffusion = p[0] * n * n
@@ -129,7 +129,7 @@ def newton(a, b):
 
 
 def mixture(alphas, means, icf, x, gamma, m):
-    """K6. ADBench's objective of Gaussian mixtures. alphas (k,), means (k, d), icf (k, d(d+1)/2): log diagonals, then lower triangles; x (n, d)."""
+    """K6. ADBench's Gaussian mixtures. alphas (k,), means (k, d), icf (k, d(d+1)/2): log diagonals, then lower triangles; x (n, d)."""
     k, d, n = alphas.size, means.shape[1], x.shape[0]
     diagonal = np.empty((k, d))
     log_det = np.empty(k)
@@ -190,7 +190,7 @@ def mixture(alphas, means, icf, x, gamma, m):
 
 
 def bundle(cams, X, w, obs, feats):
-    """K7. ADBench's bundle adjustment. cams (nc, 11): rotation 3, centre 3, focal length, principal point 2, distortion 2; half the squares."""
+    """K7. ADBench's bundle adjustment. cams (nc, 11): rotation 3, centre 3, focal length, principal point 2, distortion 2."""
     p = np.empty(3)
     axis = np.empty(3)
     q = np.empty(3)

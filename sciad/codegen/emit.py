@@ -6,6 +6,7 @@ import builtins
 import keyword
 import math
 import re
+from collections.abc import Collection
 
 from sciad.errors import MissingRule
 from sciad.ir import PURE, Op, Region, Value
@@ -57,20 +58,23 @@ _CALLS = {
     "_zeta": "scalar_kernels.zeta", **{name: f"scalar_kernels.{name}" for name in SCALAR_KERNELS},
 }  # fmt: skip
 
+#: Names that the header brings.
+_RESERVED = set(re.findall(r"(?:import|,|as) (\w+)", HEADER))
+
 _TYPES = {F8: "np.float64", F4: "np.float32", I8: "np.int64", B1: "np.bool_"}
 
 
 class Emitter:
     """Writes the body of one function; names of values are unique within it."""
 
-    def __init__(self, *, on_check: str = "raise", stack: bool = False) -> None:
+    def __init__(self, *, on_check: str = "raise", stack: bool = False, sums: Collection[Op] = ()) -> None:
         self.lines: list[str] = []
         self.depth = 1
         self.names: dict[Value, str] = {}
-        self.taken: set[str] = set(dir(builtins)) | set(keyword.kwlist) | {"np", "math", "njit", "select", "fast_add", "unsigned", "_u", "gemm", "grown", "kernels", "linear_kernels", "scalar_kernels", "vmath", "subarray", "keep"}
+        self.taken: set[str] = set(dir(builtins)) | set(keyword.kwlist) | _RESERVED
         self.inline: dict[Value, str] = {}
         self.uses: dict[Value, int] = {}
-        self.on_check, self.stack = on_check, stack
+        self.on_check, self.stack, self.sums = on_check, stack, sums
         self.last_line = 0
         self.in_vector_loop = False
         self.kept: dict[str, None] = {}  # arrays that others look into: alive to the end
@@ -154,7 +158,7 @@ class Emitter:
     def expression(self, op: Op) -> str:
         """The text of a pure operation, in parentheses where it may be part of a larger one."""
         args = [self.name(a) for a in op.args]
-        name, type_ = op.name, op.result.type
+        name, type_ = "fast_add" if op in self.sums else op.name, op.result.type
         if name in _INFIX and len(args) == 2:
             return f"({args[0]} {_INFIX[name]} {args[1]})"
         if name == "negative":

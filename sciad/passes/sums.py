@@ -1,4 +1,4 @@
-"""Sums over the trips of a loop may be added in any order: the add becomes `fast_add`, so that LLVM can keep several partial sums.
+"""Sums over the trips of a loop may be added in any order: the code generator writes `fast_add`, and LLVM keeps several partial sums.
 
 Only a carried value that nothing but its own sum reads: ``s += e``.  In a compensated sum the partial sum is read elsewhere, so it stays
 as it is written.  The result differs from the sum in order by rounding, as NumPy's does.
@@ -10,18 +10,18 @@ from sciad.ir import Op, Region, Value, walk
 from sciad.passes.structure import carried
 from sciad.types import F8
 
-__all__ = ["reassociate_sums"]
+__all__ = ["plain_sums"]
 
 
-def reassociate_sums(body: Region) -> None:
-    """Mark the adds of plain sums, in place."""
+def plain_sums(body: Region) -> set[Op]:
+    """The adds of plain sums."""
     uses = _uses(body)
+    found: set[Op] = set()
     for op in walk(body):
         if op.name in ("for", "while"):
             for _, parameter, following, _ in carried(op):
-                chain = _chain(op.regions[0], parameter, following, uses)
-                for link in chain or ():
-                    link.name = "fast_add"
+                found.update(_chain(op.regions[0], parameter, following, uses) or ())
+    return found
 
 
 def _uses(body: Region) -> dict[Value, list[Op | None]]:
