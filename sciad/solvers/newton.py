@@ -38,7 +38,7 @@ SMALL = 20  # up to this size Jacobians and factors are cheap against evaluation
 
 def newton_settings(n: int) -> list[float]:
     """The first entries of OWN for n unknowns."""
-    jac_rate, lu_drift = (0.0, 0.0) if n <= SMALL else (0.2, 0.25)
+    jac_rate, lu_drift = (-1.0, 0.0) if n <= SMALL else (0.2, 0.25)
     return [0.0, 1.0, 1.0, jac_rate, lu_drift]
 
 
@@ -85,12 +85,14 @@ def newton(t, base, h, gamma, k, place, slots):
     """Solve k = f(t, base + h gamma k) from the k given; leaves base + h gamma k at `place`.
 
     The matrix is I / gamma - h' J, with h' possibly that of an earlier step.  0, NO_CONVERGENCE, or -1 where f aborted.  A first
-    iteration is believed only where the rate of convergence was measured not long ago: with a wrong Jacobian it may be small as well.
+    iteration is believed only where the Jacobian is that of this step, and the rate of convergence was measured not long ago: with a
+    wrong Jacobian it may be small as well.
     """
     n, f, p, solve, spare, own = (
         get_int(slots, N), get_int(slots, F), get_int(slots, P), get_int(slots, SOLVE), get_int(slots, SPARE), get_int(slots, OWN),
     )  # fmt: skip
     step, correction = h * gamma, 2.0 / (1.0 + h / get(own, 0)) / gamma
+    fresh = get_int(slots, J_STEP) == get_int(slots, N_ACCEPT) + 1
     kappa = 0.02 if get_int(slots, TOLERANCE) != 0 else 1.0
     eta, last = max(get(own, 1), 1e-16) ** 0.8, 0.0
     for i in range(n):
@@ -116,7 +118,7 @@ def newton(t, base, h, gamma, k, place, slots):
             eta = rate / (1.0 - rate)
             if eta * size > kappa and size * rate ** (9 - m) / (1.0 - rate) > kappa:
                 return NO_CONVERGENCE
-        if eta * size <= kappa and size < math.inf and (m > 0 or eta < 0.5):
+        if eta * size <= kappa and size < math.inf and (m > 0 or (eta < 0.5 and fresh)):
             put(own, 1, eta)
             return 0
         if not size < math.inf:

@@ -76,6 +76,7 @@ def newton3(t, h, slots):
     multiply(n, z, w, TI)
     ratio = h / get(own, 0)
     correction = 2.0 / (1.0 + ratio)
+    fresh = get_int(slots, J_STEP) == get_int(slots, N_ACCEPT) + 1
     kappa = 0.02 if get_int(slots, TOLERANCE) != 0 else 1.0
     eta, last = max(get(own, 1), 1e-16) ** 0.8, 0.0
     put(own, 2, 0.0)
@@ -116,7 +117,7 @@ def newton3(t, h, slots):
             eta = rate / (1.0 - rate)
             if eta * size > kappa and size * rate ** (9 - m) / (1.0 - rate) > kappa:
                 return NO_CONVERGENCE
-        if eta * size <= kappa and size < math.inf and (m > 0 or (eta < 0.5 and size <= kappa)):
+        if eta * size <= kappa and size < math.inf and (m > 0 or (eta < 0.5 and size <= kappa and fresh)):
             put(own, 1, eta)
             return 0
         if not size < math.inf:
