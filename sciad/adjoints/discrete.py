@@ -1,4 +1,4 @@
-"""Discrete adjoint: the exact derivative of the steps that an explicit Runge-Kutta solve took."""
+"""Discrete adjoint: the exact derivative of the steps that a solve took."""
 
 from __future__ import annotations
 
@@ -7,53 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from sciad.adjoints.checkpoint import schedule
-from sciad.adjoints.layout import ALL_SLOTS, F_PLAIN, REV, ROW, STEP_BAR
-from sciad.adjoints.primal import forward_solve, state_derivative
-from sciad.adjoints.reverse_step import step_bar
-from sciad.adjoints.sweep import REPLAY_ALL, REPLAY_IN_PLACE, REVERSE, compiled_sweep
+from sciad.adjoints.primal import forward_solve
+from sciad.adjoints.stiff import PiecewiseResiduals, reverse_pieces, solve_pieces
 from sciad.adjoints.tangent import Tangents, directional
-from sciad.errors import ShapeError, SolveError
-from sciad.solvers.auto import Auto
+from sciad.adjoints.way_back import Residuals, Sweep
+from sciad.errors import ShapeError
 from sciad.solvers.explicit import ERK
 from sciad.solvers.integrate import RawSolution
-from sciad.solvers.layout import (
-    DONE,
-    FSAL,
-    N_EXTRA,
-    N_SAVED,
-    N_STAGES,
-    N_WANTED,
-    STAGE_STRIDE,
-    STATES,
-    STEP,
-    STORE,
-    TAPE_STRIDE,
-    TAPES,
-    F,
-    N,
-)
-from sciad.solvers.record import Steps
+from sciad.solvers.methods import find_method
 from sciad.solvers.rhs import Rhs
-from sciad.solvers.setup import find_method
 
 __all__ = ["Discrete", "Residuals"]
 
-EMPTY = np.empty(0)
 TAPE_BYTES = 64 * 1024  # a step whose tapes are larger than this is taken again on the way back
-
-
-@dataclass(frozen=True)
-class Residuals:
-    """What the way back needs of the way forward; `wanted` is None where every accepted step was saved."""
-
-    method: ERK
-    steps: Steps
-    wanted: np.ndarray | None
-    ys: np.ndarray
-    y0: np.ndarray
-    p: np.ndarray
-    checkpoints: int | None = None
 
 
 @dataclass(frozen=True)
@@ -76,21 +42,15 @@ class Discrete:
         """Solve, and keep what `backward` needs; options as for `integrate`.  SolveError if the solve fails."""
         options = dict(options or {})
         method = find_method(options.pop("method", "Tsit5"))
-        if not isinstance(method, ERK | Auto):
-            raise SolveError(f"the discrete adjoint does not know {method.name}; use adjoint='gauss' or 'forward', or an explicit method")
         if self.checkpoints is not None:
             if t_eval is None:
                 raise ValueError("checkpoints need t_eval: without it every state is kept anyway")
             options |= {"store": "states", "max_states": self.checkpoints}
-        elif isinstance(method, Auto):
-            options["store"] = "states"
-        else:
+        if not isinstance(method, ERK):
+            return solve_pieces(rhs, t_span, y0, p, method, t_eval, options)
+        if self.checkpoints is None:
             options["store"] = self._store(rhs, method)
         solution = forward_solve(rhs, t_span, y0, p, method, t_eval, options)
-        if isinstance(method, Auto):
-            method = solution.pieces[0].method
-            if solution.steps is None:
-                raise SolveError("the problem turned stiff, and the discrete adjoint knows explicit methods only; use adjoint='gauss'")
         wanted = None if t_eval is None else solution.t
         y0, p = np.array(y0, np.float64), np.array(p, np.float64)
         return solution, Residuals(method, solution.steps, wanted, solution.ys, y0, p, self.checkpoints)
@@ -103,7 +63,9 @@ class Discrete:
         ys_bar = np.ascontiguousarray(ys_bar, np.float64)
         if ys_bar.shape != residuals.ys.shape:
             raise ShapeError(f"ys_bar has shape {ys_bar.shape}, the saved states {residuals.ys.shape}")
-        return _Sweep(rhs, residuals, ys_bar, times).run()
+        if isinstance(residuals, PiecewiseResiduals):
+            return reverse_pieces(rhs, residuals, ys_bar, times)
+        return Sweep(rhs, residuals, ys_bar, times).run()
 
     def jvp(self, rhs: Rhs, t_span, y0, p, t_eval=None, options=None, y0_dot=None, p_dot=None, t_span_dot=(0.0, 0.0), t_eval_dot=None):
         """(RawSolution, ys_dot (m, n)): the solve and the derivative of its steps in the direction y0_dot (n,), p_dot (n_p,) and the times.
@@ -119,86 +81,3 @@ class Discrete:
             return self.store
         entries = len(method.dense) * (2 * rhs.n + rhs.tape_size)
         return "tapes" if 8 * entries <= TAPE_BYTES else "states"
-
-
-class _Sweep:
-    """One way back: the slots and vectors that its pieces share."""
-
-    def __init__(self, rhs: Rhs, residuals: Residuals, ys_bar: np.ndarray, times: bool) -> None:
-        self.rhs, self.residuals, self.ys_bar, self.times = rhs, residuals, ys_bar, times
-        steps, n = residuals.steps, rhs.n
-        self.wanted = np.ascontiguousarray(steps.times) if residuals.wanted is None else residuals.wanted
-        self.wanted_bar = np.zeros(len(self.wanted)) if times and residuals.wanted is not None else EMPTY
-        self.y_bar, self.p_bar = np.zeros(n), np.zeros(rhs.n_p)
-        stages, tape_size = len(residuals.method.dense), rhs.tape_size
-        self.work = np.zeros(2 + 4 * n + stages * (4 * n + tape_size))
-        self.slots = self._slots(stages, tape_size)
-
-    def _slots(self, stages: int, tape_size: int) -> np.ndarray:
-        rhs, tableau = self.rhs, self.residuals.method.tableau
-        slots = np.zeros(ALL_SLOTS, np.int64)
-        slots[[N, N_STAGES, N_EXTRA, FSAL]] = rhs.n, tableau.n_stages, tableau.n_extra, tableau.fsal
-        slots[[STORE, STAGE_STRIDE, TAPE_STRIDE]] = TAPES if self.residuals.steps.store == "tapes" else STATES, 8 * rhs.n, 8 * tape_size
-        slots[[F, F_PLAIN, REV, STEP, STEP_BAR]] = rhs.aug(), rhs.f, rhs.rev(), self.residuals.method.step, step_bar(self.residuals.method)
-        slots[[N_WANTED, N_SAVED]] = len(self.wanted)
-        return slots
-
-    def run(self):
-        """The cotangents, as `Discrete.backward` returns them."""
-        steps = self.residuals.steps
-        n_steps = len(steps.pairs) - 1
-        if n_steps == 0:
-            self.y_bar += self.ys_bar.sum(axis=0)
-        elif steps.every == 1:
-            self._piece(REVERSE, 0, n_steps, steps.states)
-        else:
-            self._checkpointed(n_steps)
-        return self.y_bar, self.p_bar, *self._time_cotangents(n_steps)
-
-    def _piece(self, job: int, first: int, last: int, rows: np.ndarray) -> None:
-        residuals = self.residuals
-        code = compiled_sweep()(
-            *(self.slots, job, first, last, residuals.p, residuals.steps.pairs, rows, self.wanted, self.ys_bar, self.wanted_bar),
-            *(residuals.method.dense, self.y_bar, self.p_bar, self.work),
-        )
-        if code != DONE:
-            ends = " and ".join(f"t = {float(residuals.steps.times[k])!r}" for k in (first, last))
-            raise SolveError(f"the right-hand side or its reverse aborted on the way back, between {ends}")
-
-    def _checkpointed(self, n_steps: int) -> None:
-        steps = self.residuals.steps
-        for row in reversed(range(len(steps.states))):
-            first, last = row * steps.every, min((row + 1) * steps.every, n_steps)
-            stored = {first: steps.states[row].copy()}
-            free = max(self.residuals.checkpoints - row - 1, 0)
-            for action, a, b in schedule(first, last, free) if last > first else ():
-                if action == "drop":
-                    del stored[a]
-                    continue
-                rows = np.empty((b - a if action == "reverse" else 1, self.rhs.n))
-                rows[0] = stored[a]
-                if action == "reverse":
-                    self._piece(REPLAY_ALL, a, b - 1, rows)
-                    self._piece(REVERSE, a, b, rows)
-                    continue
-                self._piece(REPLAY_IN_PLACE, a, b, rows)
-                if action == "store":
-                    stored[b] = rows[0]
-                else:
-                    self.slots[ROW] = b
-                    self._piece(REVERSE, b, b + 1, rows)
-
-    def _time_cotangents(self, n_steps: int):
-        if not self.times:
-            return 0.0, 0.0, None
-        rhs, residuals = self.rhs, self.residuals
-        (t0, t1), p = residuals.steps.times[[0, -1]], residuals.p
-        f0 = state_derivative(rhs, t0, residuals.y0, p)
-        t0_bar = -float(f0 @ self.y_bar)
-        if residuals.wanted is not None:
-            if n_steps == 0:
-                self.wanted_bar[:] = self.ys_bar @ f0
-            return t0_bar, 0.0, self.wanted_bar
-        t0_bar += float(f0 @ self.ys_bar[0])  # the first saved state is y0, whatever t0
-        t1_bar = float(state_derivative(rhs, t1, residuals.ys[-1], p) @ self.ys_bar[-1]) if n_steps > 0 else 0.0
-        return t0_bar, t1_bar, None

@@ -18,7 +18,8 @@ METHODS: dict[str, Any] = {**EXPLICIT, **ROSENBROCK, **SDIRK, **RADAU, **MULTIST
 ALIASES = {
     "RK23": "BS3", "RK45": "Dopri5", "DP5": "Dopri5", "DP8": "DOP853", "Radau": "RadauIIA5", "BDF": "NDF", "FBDF": "NDF", "QNDF": "NDF",
 }  # fmt: skip
-BY_LOWER_NAME = {name.lower(): METHODS[ALIASES.get(name, name)] for name in (*METHODS, *ALIASES)} | {"auto": AUTO, "lsoda": AUTO}
+BY_LOWER_NAME = {name.lower(): METHODS[ALIASES.get(name, name)] for name in (*METHODS, *ALIASES)}
+BY_LOWER_NAME |= {"auto": AUTO, "lsoda": AUTO}  # LSODA switches as well
 
 
 def find_method(method: str | ERK | Any) -> Any:

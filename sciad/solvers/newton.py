@@ -38,7 +38,7 @@ SMALL = 20  # up to this size Jacobians and factors are cheap against evaluation
 
 def newton_settings(n: int) -> list[float]:
     """The first entries of OWN for n unknowns."""
-    jac_rate, lu_drift = (0.0, 0.0) if n <= SMALL else (0.2, 0.25)
+    jac_rate, lu_drift = (-1.0, 0.0) if n <= SMALL else (0.2, 0.25)
     return [0.0, 1.0, 1.0, jac_rate, lu_drift]
 
 
@@ -81,17 +81,54 @@ def prepare_matrix(t, h, c, y, force, slots):
     return 0
 
 
+def newton_exact(t, base, h, gamma, k, place, slots):
+    """The same without a tolerance, for fixed steps and for steps that an adjoint takes again: to rounding, J renewed where it is slow."""
+    n, spare, own, old = get_int(slots, N), get_int(slots, SPARE), get_int(slots, OWN), math.inf
+    step = h * gamma
+    for i in range(n):
+        put(place, i, get(base, i) + step * get(k, i))
+    for _ in range(60):
+        put_int(slots, N_F, get_int(slots, N_F) + 1)
+        if call_address(get_int(slots, F), t, place, get_int(slots, P), spare) != 0:
+            return -1
+        correction = 2.0 / (1.0 + h / get(own, 0)) / gamma
+        for i in range(n):
+            put(spare, i, correction * (get(spare, i) - get(k, i)))
+        call_address(get_int(slots, SOLVE), slots, spare)
+        size = newton_norm(spare, place, step, slots)
+        for i in range(n):
+            put(k, i, get(k, i) + get(spare, i))
+            put(place, i, get(place, i) + step * get(spare, i))
+        if size <= 1.0 or (size < 100.0 and size > 0.1 * old):
+            return 0
+        if not size < math.inf:
+            return NO_CONVERGENCE
+        if size > 0.1 * old:
+            put_int(slots, J_STEP, 0)
+            put_int(slots, N_LU, get_int(slots, N_LU) + 1)
+            put(own, 0, h)
+            if jacobian(t, place, get_int(slots, J_AT), slots) != 0:
+                return -1
+            if call_address(get_int(slots, FACTOR), 1.0 / gamma, h, slots) != 0:
+                return NO_CONVERGENCE
+        old = size
+    return NO_CONVERGENCE
+
+
 def newton(t, base, h, gamma, k, place, slots):
     """Solve k = f(t, base + h gamma k) from the k given; leaves base + h gamma k at `place`.
 
     The matrix is I / gamma - h' J, with h' possibly that of an earlier step.  0, NO_CONVERGENCE, or -1 where f aborted.  A first
-    iteration is believed only where the rate of convergence was measured not long ago: with a wrong Jacobian it may be small as well.
+    iteration is believed only where the Jacobian is that of this step, and the rate of convergence was measured not long ago: with a
+    wrong Jacobian it may be small as well.  The iteration may be wrong by 0.02 of what the error test allows.
     """
     n, f, p, solve, spare, own = (
         get_int(slots, N), get_int(slots, F), get_int(slots, P), get_int(slots, SOLVE), get_int(slots, SPARE), get_int(slots, OWN),
     )  # fmt: skip
     step, correction = h * gamma, 2.0 / (1.0 + h / get(own, 0)) / gamma
-    kappa = 0.02 if get_int(slots, TOLERANCE) != 0 else 1.0
+    fresh = get_int(slots, J_STEP) == get_int(slots, N_ACCEPT) + 1
+    if get_int(slots, TOLERANCE) == 0:
+        return newton_exact(t, base, h, gamma, k, place, slots)
     eta, last = max(get(own, 1), 1e-16) ** 0.8, 0.0
     for i in range(n):
         put(place, i, get(base, i) + step * get(k, i))
@@ -109,14 +146,12 @@ def newton(t, base, h, gamma, k, place, slots):
         if m > 0:
             rate = size / last
             put(own, 2, max(get(own, 2), rate))
-            if kappa == 1.0 and size < 1e3 and rate > 0.5:
-                return 0  # fixed steps: rounding stops the iteration
             if not rate < 0.95:
                 return NO_CONVERGENCE
             eta = rate / (1.0 - rate)
-            if eta * size > kappa and size * rate ** (9 - m) / (1.0 - rate) > kappa:
+            if eta * size > 0.02 and size * rate ** (9 - m) / (1.0 - rate) > 0.02:
                 return NO_CONVERGENCE
-        if eta * size <= kappa and size < math.inf and (m > 0 or eta < 0.5):
+        if eta * size <= 0.02 and size < math.inf and (m > 0 or (eta < 0.5 and fresh)):
             put(own, 1, eta)
             return 0
         if not size < math.inf:
@@ -137,4 +172,4 @@ def no_result(code, slots, y_new):
 
 
 #: What a step kernel with Newton iterations is linked with, callees first.
-NEWTON_HELPERS = (jacobian, newton_norm, prepare_matrix, newton, no_result)
+NEWTON_HELPERS = (jacobian, newton_norm, prepare_matrix, newton_exact, newton, no_result)

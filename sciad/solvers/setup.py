@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from sciad.solvers import methods
+from sciad.solvers.auto import Auto
 from sciad.solvers.layout import (
     AFTER,
     ALPHA,
@@ -49,7 +51,6 @@ from sciad.solvers.layout import (
     N,
     T,
 )  # fmt: skip
-from sciad.solvers.methods import find_method
 from sciad.solvers.rhs import Rhs
 from sciad.solvers.stepsize import Controller
 
@@ -57,6 +58,12 @@ __all__ = ["find_method", "store_level", "new_slots", "new_reals", "scales"]
 
 STORES = {"none": NOTHING, "states": STATES, "stages": STAGES, "tapes": TAPES}
 SMALLEST_RTOL = 100 * np.finfo(float).eps
+
+
+def find_method(method: Any) -> Any:
+    """The one method of a name or object; for "auto", the method that such solves begin with."""
+    found = methods.find_method(method)
+    return (found.explicit or methods.METHODS["Tsit5"]) if isinstance(found, Auto) else found
 
 
 def store_level(store: str | None, max_states: int | None, saves: bool, dense_output: bool) -> int:

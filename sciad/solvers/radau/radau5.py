@@ -76,10 +76,11 @@ def newton3(t, h, slots):
     multiply(n, z, w, TI)
     ratio = h / get(own, 0)
     correction = 2.0 / (1.0 + ratio)
+    fresh = get_int(slots, J_STEP) == get_int(slots, N_ACCEPT) + 1
     kappa = 0.02 if get_int(slots, TOLERANCE) != 0 else 1.0
     eta, last = max(get(own, 1), 1e-16) ** 0.8, 0.0
     put(own, 2, 0.0)
-    for m in range(10):
+    for m in range(10 if kappa < 1.0 else 50):
         put_int(slots, N_F, get_int(slots, N_F) + 3)
         for s in range(3):
             for i in range(n):
@@ -114,9 +115,9 @@ def newton3(t, h, slots):
             if not rate < 0.95:
                 return NO_CONVERGENCE
             eta = rate / (1.0 - rate)
-            if eta * size > kappa and size * rate ** (9 - m) / (1.0 - rate) > kappa:
+            if kappa < 1.0 and eta * size > kappa and size * rate ** (9 - m) / (1.0 - rate) > kappa:
                 return NO_CONVERGENCE
-        if eta * size <= kappa and size < math.inf and (m > 0 or (eta < 0.5 and size <= kappa)):
+        if eta * size <= kappa and size < math.inf and (m > 0 or (eta < 0.5 and size <= kappa and fresh)):
             put(own, 1, eta)
             return 0
         if not size < math.inf:

@@ -1,0 +1,117 @@
+"""Discrete adjoint of implicit steps, and of solves that switch between methods: the exact derivative of the steps that were taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sciad.adjoints.layout import F_PLAIN, REV, STEP_BAR
+from sciad.adjoints.primal import forward_solve, state_derivative
+from sciad.adjoints.rosenbrock_bar import rosenbrock_bar
+from sciad.adjoints.sdirk_bar import sdirk_bar
+from sciad.adjoints.stiff_layout import AUG, JVP_REV, N_PARAMETERS, STIFF_SLOTS
+from sciad.adjoints.stiff_sweep import compiled_stiff_sweep
+from sciad.adjoints.way_back import Residuals, Sweep
+from sciad.errors import SolveError
+from sciad.solvers.implicit import equip
+from sciad.solvers.integrate import RawSolution
+from sciad.solvers.layout import ERROR, N_STAGES, STEP, F, N
+from sciad.solvers.pieces import Piece
+from sciad.solvers.rhs import Rhs
+from sciad.solvers.rosenbrock import Rosenbrock
+from sciad.solvers.sdirk import Sdirk
+
+__all__ = ["PiecewiseResiduals", "has_transpose", "solve_pieces", "reverse_pieces"]
+
+
+def has_transpose(method: Any) -> bool:
+    """Whether the transposed step of this implicit method is known."""
+    return isinstance(method, Rosenbrock | Sdirk)
+
+
+@dataclass(frozen=True)
+class PiecewiseResiduals:
+    """What the way back needs of the way forward; `wanted` (m,) are the times of the saved states, `every_step` whether all were."""
+
+    pieces: tuple[Piece, ...]
+    wanted: np.ndarray
+    every_step: bool
+    ys: np.ndarray
+    y0: np.ndarray
+    p: np.ndarray
+    checkpoints: int | None
+
+
+def solve_pieces(rhs: Rhs, t_span, y0, p, method: Any, t_eval, options: dict[str, Any]) -> tuple[RawSolution, PiecewiseResiduals]:
+    """Solve with the states of all steps kept; SolveError if the solve fails or a method in it has no transposed step."""
+    solution = forward_solve(rhs, t_span, y0, p, method, t_eval, options | {"store": "states"})
+    for piece in solution.pieces:
+        if piece.method.implicit and not has_transpose(piece.method):
+            advice = "use adjoint='gauss' or 'forward', or a method such as Rodas5P or KenCarp4"
+            raise SolveError(f"the discrete adjoint does not know {piece.method.name}; {advice}")
+    y0, p = np.array(y0, np.float64), np.array(p, np.float64)
+    return solution, PiecewiseResiduals(solution.pieces, solution.t, t_eval is None, solution.ys, y0, p, options.get("max_states"))
+
+
+class StiffSweep(Sweep):
+    """The way back over the steps of one implicit method."""
+
+    def _prepare(self) -> None:
+        rhs, method, n = self.rhs, self.residuals.method, self.rhs.n
+        self.slots = slots = np.zeros(STIFF_SLOTS, np.int64)
+        self.memory, self.norm = equip(slots, rhs, method), np.zeros(2)
+        slots[[N, N_STAGES, N_PARAMETERS]] = n, method.n_stages, rhs.n_p
+        slots[[F, F_PLAIN, STEP, AUG, REV]] = rhs.f, rhs.f, method.step, rhs.aug(), rhs.rev()
+        slots[ERROR] = self.norm.ctypes.data
+        if isinstance(method, Rosenbrock):
+            slots[STEP_BAR], slots[JVP_REV] = rosenbrock_bar(method), rhs.jvp_rev()
+        else:
+            slots[STEP_BAR] = sdirk_bar(method)
+        self.work = np.zeros(2 + (10 + 3 * method.n_stages) * n + rhs.n_p + rhs.tape_size)
+
+    def _compiled(self):
+        return compiled_stiff_sweep()
+
+
+def reverse_pieces(rhs: Rhs, kept: PiecewiseResiduals, ys_bar: np.ndarray, times: bool):
+    """The cotangents that `Discrete.backward` returns."""
+    y_bar, p_bar = np.zeros(rhs.n), np.zeros(rhs.n_p)
+    wanted_bar = np.zeros(len(kept.wanted)) if times and not kept.every_step else np.empty(0)
+    end = len(kept.wanted)
+    for number in reversed(range(len(kept.pieces))):
+        piece = kept.pieces[number]
+        sign = 1.0 if len(piece.steps.sizes) == 0 or piece.steps.sizes[0] > 0 else -1.0
+        first = int(np.searchsorted(sign * kept.wanted[:end], sign * piece.start, side="right")) if number > 0 else 0
+        _reverse_piece(rhs, kept, piece, slice(first, end), ys_bar, wanted_bar, y_bar, p_bar)
+        end = first
+    return y_bar, p_bar, *_time_cotangents(rhs, kept, ys_bar, wanted_bar, y_bar, times)
+
+
+def _reverse_piece(rhs: Rhs, kept: PiecewiseResiduals, piece: Piece, part: slice, ys_bar, wanted_bar, y_bar, p_bar) -> None:
+    """Go back over one piece: y_bar from its end to its beginning, p_bar and wanted_bar filled in."""
+    method, wanted = piece.method, kept.wanted[part]
+    residuals = Residuals(method, piece.steps, wanted, kept.ys[part], piece.steps.states[0, : rhs.n], kept.p, kept.checkpoints)
+    kind = StiffSweep if method.implicit else Sweep
+    sweep = kind(rhs, residuals, np.ascontiguousarray(ys_bar[part]), len(wanted_bar) > 0)
+    sweep.y_bar[:] = y_bar
+    sweep.run()
+    y_bar[:] = sweep.y_bar
+    p_bar += sweep.p_bar
+    if len(wanted_bar):
+        wanted_bar[part] = sweep.wanted_bar
+
+
+def _time_cotangents(rhs: Rhs, kept: PiecewiseResiduals, ys_bar, wanted_bar, y_bar, times: bool):
+    if not times:
+        return 0.0, 0.0, None
+    t0, t1 = kept.pieces[0].start, float(kept.pieces[-1].steps.times[-1])
+    f0 = state_derivative(rhs, t0, kept.y0, kept.p)
+    t0_bar = -float(f0 @ y_bar)
+    if not kept.every_step:
+        return t0_bar, 0.0, wanted_bar
+    t0_bar += float(f0 @ ys_bar[0])  # the first saved state is y0, whatever t0
+    moved = len(kept.wanted) > 1
+    return t0_bar, float(state_derivative(rhs, t1, kept.ys[-1], kept.p) @ ys_bar[-1]) if moved else 0.0, None
+
