@@ -12,7 +12,7 @@ from sciad.adjoints.layout import ALL_SLOTS, F_PLAIN, REV, ROW, STEP_BAR
 from sciad.adjoints.primal import forward_solve, state_derivative
 from sciad.adjoints.reverse_step import step_bar
 from sciad.adjoints.sweep import REPLAY_ALL, REPLAY_IN_PLACE, REVERSE, compiled_sweep
-from sciad.adjoints.tangent import Tangents, directional
+from sciad.adjoints.tangent import RECORDS, Tangents, directional
 from sciad.errors import ShapeError, SolveError
 from sciad.solvers.auto import Auto
 from sciad.solvers.explicit import ERK
@@ -33,11 +33,11 @@ from sciad.solvers.layout import (
     F,
     N,
 )
+from sciad.solvers.methods import find_method
 from sciad.solvers.record import Steps
 from sciad.solvers.rhs import Rhs
-from sciad.solvers.setup import find_method
 
-__all__ = ["Discrete", "Residuals"]
+__all__ = ["Discrete", "Residuals", "residuals_of"]
 
 EMPTY = np.empty(0)
 TAPE_BYTES = 64 * 1024  # a step whose tapes are larger than this is taken again on the way back
@@ -76,24 +76,14 @@ class Discrete:
         """Solve, and keep what `backward` needs; options as for `integrate`.  SolveError if the solve fails."""
         options = dict(options or {})
         method = find_method(options.pop("method", "Tsit5"))
-        if not isinstance(method, ERK | Auto):
-            raise SolveError(f"the discrete adjoint does not know {method.name}; use adjoint='gauss' or 'forward', or an explicit method")
         if self.checkpoints is not None:
             if t_eval is None:
                 raise ValueError("checkpoints need t_eval: without it every state is kept anyway")
             options |= {"store": "states", "max_states": self.checkpoints}
-        elif isinstance(method, Auto):
-            options["store"] = "states"
         else:
             options["store"] = self._store(rhs, method)
         solution = forward_solve(rhs, t_span, y0, p, method, t_eval, options)
-        if isinstance(method, Auto):
-            method = solution.pieces[0].method
-            if solution.steps is None:
-                raise SolveError("the problem turned stiff, and the discrete adjoint knows explicit methods only; use adjoint='gauss'")
-        wanted = None if t_eval is None else solution.t
-        y0, p = np.array(y0, np.float64), np.array(p, np.float64)
-        return solution, Residuals(method, solution.steps, wanted, solution.ys, y0, p, self.checkpoints)
+        return solution, residuals_of(solution, y0, p, t_eval is None, self.checkpoints)
 
     def backward(self, rhs: Rhs, residuals: Residuals, ys_bar, times: bool = True):
         """(y0_bar (n,), p_bar (n_p,), t0_bar, t1_bar, t_eval_bar (m,) or None) from ys_bar (m, n), the cotangent of the saved states.
@@ -110,15 +100,43 @@ class Discrete:
 
         None stands for zero.  Times as in the description of the class; t_span_dot[1] matters only where every step is saved.
         """
+        options = dict(options or {})
+        method = find_method(options.get("method", "Tsit5"))
+        if isinstance(method, Auto):  # the tangent must take the steps of the plain solve: find out by which method they are
+            inner = {name: value for name, value in options.items() if name not in ("method", *RECORDS)}
+            pieces = forward_solve(rhs, t_span, y0, p, method, t_eval, inner).pieces
+            method = next((piece.method for piece in pieces if piece.method.implicit), pieces[0].method)
+        require_explicit(method)
+        options["method"] = method
         return directional(Tangents(False), False, rhs, t_span, y0, p, t_eval, options, y0_dot, p_dot, t_span_dot, t_eval_dot)
 
     def _store(self, rhs: Rhs, method: ERK) -> str:
         if self.store not in ("auto", "tapes", "states"):
             raise ValueError(f"store must be 'auto', 'tapes' or 'states', not {self.store!r}")
+        if isinstance(method, Auto):  # no tapes there
+            return "states"
+        require_explicit(method)
         if self.store != "auto":
             return self.store
         entries = len(method.dense) * (2 * rhs.n + rhs.tape_size)
         return "tapes" if 8 * entries <= TAPE_BYTES else "states"
+
+
+def require_explicit(method: Any) -> None:
+    """SolveError for a method whose steps this adjoint does not transpose."""
+    if method.implicit:
+        raise SolveError(
+            f"discrete adjoint: {method.name} is implicit, and the transposed steps are those of explicit methods; use adjoint='auto', "
+            "'gauss' or 'interpolating', whose reverse solve is implicit as well"
+        )
+
+
+def residuals_of(solution: RawSolution, y0, p, every_step: bool, checkpoints: int | None = None) -> Residuals:
+    """What the way back needs of a finished solve by one explicit method, with copies of the caller's arrays; SolveError if by others."""
+    for piece in solution.pieces:
+        require_explicit(piece.method)
+    wanted, method = None if every_step else solution.t, solution.pieces[0].method
+    return Residuals(method, solution.steps, wanted, solution.ys, np.array(y0, np.float64), np.array(p, np.float64), checkpoints)
 
 
 class _Sweep:
