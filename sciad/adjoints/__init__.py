@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sciad.adjoints.automatic import Automatic
 from sciad.adjoints.backsolve import Backsolve
 from sciad.adjoints.discrete import Discrete
 from sciad.adjoints.forward import Forward
@@ -11,11 +12,11 @@ from sciad.adjoints.gauss import Gauss
 from sciad.adjoints.interpolating import Interpolating
 from sciad.adjoints.quadrature import Quadrature
 
-__all__ = ["ADJOINTS", "Backsolve", "Discrete", "Forward", "Gauss", "Interpolating", "Quadrature", "find_adjoint"]
+__all__ = ["ADJOINTS", "Automatic", "Backsolve", "Discrete", "Forward", "Gauss", "Interpolating", "Quadrature", "find_adjoint"]
 
 #: Adjoints by name, with their default options.
 ADJOINTS: dict[str, Any] = {
-    "auto": Discrete(),
+    "auto": Automatic(),
     "discrete": Discrete(),
     "gauss": Gauss(),
     "quadrature": Quadrature(),

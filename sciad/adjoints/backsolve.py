@@ -54,14 +54,16 @@ class _WayBack(WayBack):
     def _landmarks(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Times where the state is known, from the last saved time to t0, the states there, and the cotangents that jump there."""
         trajectory, n = self.trajectory, self.rhs.n
-        wanted, steps = trajectory.wanted, trajectory.steps
+        wanted = trajectory.wanted
         known = {trajectory.span[0]: trajectory.y0}
-        if steps is not None and len(wanted):
-            times, direction = steps.times[:: steps.every], 1.0 if trajectory.span[1] > trajectory.span[0] else -1.0
-            known |= {t: y for t, y in zip(times.tolist(), steps.states[:, :n]) if direction * (wanted[-1] - t) > 0}
+        direction = 1.0 if trajectory.span[1] > trajectory.span[0] else -1.0
+        for piece in trajectory.pieces:
+            if piece.steps is not None and len(wanted):
+                times = piece.steps.times[:: piece.steps.every].tolist()
+                known |= {t: y for t, y in zip(times, piece.steps.states[:, :n]) if direction * (wanted[-1] - t) > 0}
         known |= dict(zip(wanted.tolist(), trajectory.ys))
         bars = dict(zip(wanted.tolist(), self.ys_bar))
-        times = np.array(sorted(known, reverse=trajectory.span[1] >= trajectory.span[0]))
+        times = np.array(sorted(known, reverse=direction > 0))
         states = np.array([known[t] for t in times.tolist()])
         return times, states, np.array([bars.get(t, np.zeros(n)) for t in times.tolist()])
 
@@ -84,7 +86,7 @@ class _WayBack(WayBack):
         stops = times[first + 1 : last]
         jumps = np.zeros((len(stops), len(self.z)))
         jumps[:, :n], jumps[:, n : 2 * n] = self.states[first + 1 : last], self.bars[first + 1 : last]
-        options = self.options(times[first], times[last], (n, n, self.rhs.n_p))
+        options = self.options(self.adjoint.method or self.trajectory.method, times[first], times[last], (n, n, self.rhs.n_p))
         t_eval = times[first + 1 : last + 1]
         rhs = Rhs(back_rhs(), len(self.z), len(self.context.values), autonomous=self.rhs.autonomous, owner=self.context)
         options |= {"t_eval": t_eval, "stops": stops, "jumps": jumps, "n_reset": n}

@@ -20,9 +20,11 @@ import numpy as np
 
 from sciad.adjoints.primal import saved_derivatives, state_derivative
 from sciad.adjoints.reverse_rhs import Context
-from sciad.adjoints.trajectory import Piece, Trajectory, solve_forward
+from sciad.adjoints.tangent import Tangents, directional
+from sciad.adjoints.trajectory import Stretch, Trajectory, solve_forward
 from sciad.errors import ShapeError, SolveError
 from sciad.solvers.integrate import RawSolution, integrate
+from sciad.solvers.methods import find_method
 from sciad.solvers.rhs import Rhs
 from sciad.solvers.status import Status
 
@@ -60,6 +62,10 @@ class Continuous(ABC):
         y0_bar, p_bar = self._way_back(rhs, residuals, ys_bar).run()
         return y0_bar, p_bar, *(time_cotangents(rhs, residuals, ys_bar, y0_bar) if times else (0.0, 0.0, None))
 
+    def jvp(self, rhs: Rhs, t_span, y0, p, t_eval=None, options=None, y0_dot=None, p_dot=None, t_span_dot=(0.0, 0.0), t_eval_dot=None):
+        """(RawSolution, ys_dot (m, n)): the derivative in one direction, by a tangent under error control; see `Forward.jvp`."""
+        return directional(Tangents(True), True, rhs, t_span, y0, p, t_eval, options, y0_dot, p_dot, t_span_dot, t_eval_dot)
+
     @abstractmethod
     def _way_back(self, rhs: Rhs, residuals: Trajectory, ys_bar: np.ndarray) -> WayBack:
         """One way back, not begun."""
@@ -72,7 +78,7 @@ class WayBack(ABC):
 
     def __init__(self, adjoint: Continuous, rhs: Rhs, trajectory: Trajectory, ys_bar: np.ndarray) -> None:
         self.adjoint, self.rhs, self.trajectory, self.ys_bar = adjoint, rhs, trajectory, ys_bar
-        self.context = Context(rhs, trajectory.p, trajectory.method.dense, self.with_p)
+        self.context = Context(rhs, trajectory.p, self.with_p)
         self.scale = float(np.max(np.abs(ys_bar), initial=0.0))
         if not math.isfinite(self.scale):
             raise SolveError(f"{adjoint.name} adjoint: the cotangent of the saved states is not finite; check the loss")
@@ -81,12 +87,12 @@ class WayBack(ABC):
     def run(self) -> tuple[np.ndarray, np.ndarray]:
         """y0_bar and p_bar."""
 
-    def options(self, t_from: float, t_to: float, sizes: tuple[int, ...]) -> dict[str, Any]:
+    def options(self, method: Any, t_from: float, t_to: float, sizes: tuple[int, ...]) -> dict[str, Any]:
         """Options of a reverse solve whose state consists of groups of these sizes, each with an error norm of its own."""
         adjoint, forward = self.adjoint, self.trajectory.options
         options = {name: forward[name] for name in ("controller", "max_step", "min_step") if name in forward}
         options["max_steps"] = max(int(forward.get("max_steps", 100_000)), 10 * self.trajectory.n_steps)
-        options["method"] = adjoint.method or self.trajectory.method
+        options["method"] = method
         if forward.get("fixed_step") is not None and adjoint.rtol is None and adjoint.atol is None:
             return options | {"fixed_step": min(forward["fixed_step"], abs(t_to - t_from))}
         options["rtol"], options["atol"] = self.tolerances(sizes)
@@ -105,7 +111,7 @@ class WayBack(ABC):
 
 
 class AlongForward(WayBack):
-    """A way back that reads the forward solution, from the last saved time to t0: in pieces, and in each from jump to jump.
+    """A way back that reads the forward solution, from the last saved time to t0: stretch by stretch, and in each from jump to jump.
 
     A subclass says what else the state z of the reverse solve holds, behind lambda, and what is done with each reverse solve.
     """
@@ -129,16 +135,21 @@ class AlongForward(WayBack):
         left = len(wanted)  # saved times whose cotangent has not been added yet
         if left and self.scale > 0.0:
             here = float(wanted[-1])
-            for piece in self.trajectory.pieces(self.rhs, here):
-                self.context.show(piece.pairs, piece.rows, piece.first, piece.last)
-                left, here = self._piece(piece, left, here)
+            for stretch in self.trajectory.stretches(self.rhs, here):
+                self.context.show(stretch.method.dense, stretch.pairs, stretch.rows, stretch.first, stretch.last)
+                self.method = self.reverse_method(stretch.method)
+                left, here = self._through(stretch, left, here)
             if left:
                 self.z[:n] += self.ys_bar[:left].sum(axis=0)
         return self.z[:n].copy(), self.p_bar.copy()
 
-    def _piece(self, piece: Piece, left: int, here: float) -> tuple[int, float]:
-        """Through one piece of the forward solution; how many saved times are left, and where z is then."""
-        wanted, n, (begin, end) = self.trajectory.wanted, self.rhs.n, piece.span
+    def reverse_method(self, forward_method: Any) -> Any:
+        """The method of the reverse solve along a stretch that the forward solve took with `forward_method`."""
+        return find_method(self.adjoint.method or forward_method)
+
+    def _through(self, stretch: Stretch, left: int, here: float) -> tuple[int, float]:
+        """Through one stretch of the forward solution; how many saved times are left, and where z is then."""
+        wanted, n, (begin, end) = self.trajectory.wanted, self.rhs.n, stretch.span
         direction, most = 1.0 if end > begin else -1.0, max(1, JUMP_ENTRIES // len(self.z))
         while here != begin:
             if left and wanted[left - 1] == here:

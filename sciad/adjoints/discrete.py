@@ -9,9 +9,10 @@ import numpy as np
 
 from sciad.adjoints.primal import forward_solve
 from sciad.adjoints.stiff import PiecewiseResiduals, reverse_pieces, solve_pieces
-from sciad.adjoints.tangent import Tangents, directional
+from sciad.adjoints.tangent import RECORDS, Tangents, directional
 from sciad.adjoints.way_back import Residuals, Sweep
 from sciad.errors import ShapeError
+from sciad.solvers.auto import Auto
 from sciad.solvers.explicit import ERK
 from sciad.solvers.integrate import RawSolution
 from sciad.solvers.methods import find_method
@@ -68,11 +69,20 @@ class Discrete:
         return Sweep(rhs, residuals, ys_bar, times).run()
 
     def jvp(self, rhs: Rhs, t_span, y0, p, t_eval=None, options=None, y0_dot=None, p_dot=None, t_span_dot=(0.0, 0.0), t_eval_dot=None):
-        """(RawSolution, ys_dot (m, n)): the solve and the derivative of its steps in the direction y0_dot (n,), p_dot (n_p,) and the times.
+        """(RawSolution, ys_dot (m, n)): the solve and its derivative in the direction y0_dot (n,), p_dot (n_p,) and the times.
 
-        None stands for zero.  Times as in the description of the class; t_span_dot[1] matters only where every step is saved.
+        None stands for zero.  Of explicit methods it is that of the steps that were taken, otherwise that of the exact flow, with the
+        tangents under error control.  Times as in the description of the class; t_span_dot[1] matters only where every step is saved.
         """
-        return directional(Tangents(False), False, rhs, t_span, y0, p, t_eval, options, y0_dot, p_dot, t_span_dot, t_eval_dot)
+        options = dict(options or {})
+        method = find_method(options.get("method", "Tsit5"))
+        if isinstance(method, Auto):  # the tangent must take the steps of the plain solve: find out by which method they are
+            inner = {name: value for name, value in options.items() if name not in ("method", *RECORDS)}
+            pieces = forward_solve(rhs, t_span, y0, p, method, t_eval, inner).pieces
+            method = next((piece.method for piece in pieces if piece.method.implicit), pieces[0].method)
+        options["method"] = method
+        tangents = Tangents(error_control=method.implicit)
+        return directional(tangents, method.implicit, rhs, t_span, y0, p, t_eval, options, y0_dot, p_dot, t_span_dot, t_eval_dot)
 
     def _store(self, rhs: Rhs, method: ERK) -> str:
         if self.store not in ("auto", "tapes", "states"):

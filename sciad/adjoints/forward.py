@@ -12,8 +12,8 @@ from sciad.adjoints.primal import forward_solve
 from sciad.adjoints.tangent import RECORDS, Tangents, directional
 from sciad.adjoints.trajectory import Trajectory, trajectory_of
 from sciad.solvers.integrate import RawSolution
+from sciad.solvers.methods import find_method
 from sciad.solvers.rhs import Rhs
-from sciad.solvers.setup import find_method
 
 __all__ = ["Forward", "Sensitivities"]
 

@@ -33,5 +33,5 @@ class _WayBack(AlongForward):
     def solve(self, t_from: float, t_to: float, stops: np.ndarray, jumps: np.ndarray) -> None:
         """Take z from t_from to t_to, with jumps at the times between."""
         rhs = self.context.rhs()
-        options = self.options(t_from, t_to, (self.rhs.n, self.rhs.n_p))
+        options = self.options(self.method, t_from, t_to, (self.rhs.n, self.rhs.n_p))
         self.z = reverse_solve(self.adjoint.name, rhs, self.context, self.z, t_from, t_to, stops=stops, jumps=jumps, **options).ys[-1]

@@ -10,7 +10,6 @@ import numpy as np
 
 from sciad.backend import call_address, data_address
 from sciad.errors import SolveError
-from sciad.solvers.explicit import ERK
 from sciad.solvers.integrate import RawSolution, integrate
 from sciad.solvers.link import link
 from sciad.solvers.rhs import Rhs
@@ -19,7 +18,7 @@ from sciad.solvers.status import Status
 __all__ = ["forward_solve", "state_derivative", "saved_derivatives"]
 
 
-def forward_solve(rhs: Rhs, t_span, y0, p, method: ERK, t_eval, options: dict[str, Any]) -> RawSolution:
+def forward_solve(rhs: Rhs, t_span, y0, p, method: Any, t_eval, options: dict[str, Any]) -> RawSolution:
     """A solve whose result is going to be differentiated: SolveError (or KeyboardInterrupt) instead of a status."""
     for name in ("stops", "jumps"):
         if options.get(name) is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -31,12 +31,12 @@ class Quadrature(Continuous):
 
 
 class _WayBack(LambdaAlone):
-    def integrate(self, pairs: np.ndarray, rows: np.ndarray) -> None:
+    def integrate(self, method: Any, pairs: np.ndarray, rows: np.ndarray) -> None:
         """Add the integral over the steps of a reverse solve to p_bar."""
         nodes, kronrod, gauss = kronrod_rule()
         rtol, atol = self.tolerances(())
         code = compiled_kronrod()(
-            *(self.context.values, pairs, rows, self.method.dense, nodes, np.array([kronrod, gauss]), rtol, atol),
+            *(self.context.values, pairs, rows, method.dense, nodes, np.array([kronrod, gauss]), rtol, atol),
             *(self.total, np.empty((3, self.rhs.n_p)), np.empty(MOST_HALVINGS + 1)),
         )
         t = float(pairs[0, 0])

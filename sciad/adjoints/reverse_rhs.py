@@ -65,27 +65,27 @@ def address(array: np.ndarray) -> int:
 class Context:
     """The context of a reverse solve, with the scratch memory that it points to."""
 
-    def __init__(self, rhs: Rhs, p: np.ndarray, table: np.ndarray, with_p: bool) -> None:
+    def __init__(self, rhs: Rhs, p: np.ndarray, with_p: bool) -> None:
         n, n_p, self.forward_rhs = rhs.n, rhs.n_p, rhs
         self.values = np.zeros(C_SIZE)
         self.slots = self.values.view(np.int64)
         self.slots[[C_F, C_AUG, C_REV]] = rhs.f, rhs.aug(), rhs.rev()
         self.slots[[C_P, C_N, C_NP, C_WITH_P]] = address(p), n, n_p, with_p
-        self.slots[[C_TABLE, C_STAGES, C_TERMS]] = address(table), *table.shape
         sizes = {C_Y: n, C_DY: n, C_DY_BAR: n, C_T_BAR: 1, C_P_BAR: n_p, C_LAMBDA: n, C_Y_BAR: n, C_TAPE: rhs.tape_size}
         scratch = np.zeros(sum(sizes.values()))
         place = address(scratch)
         for name, size in sizes.items():
             self.slots[name] = place
             place += 8 * size
-        self._alive: list[Any] = [rhs, p, table, scratch]
+        self._alive: list[Any] = [rhs, p, scratch]
         self._forward: tuple[Any, ...] = ()
 
-    def show(self, pairs: np.ndarray, rows: np.ndarray, first: int, last: int) -> None:
+    def show(self, table: np.ndarray, pairs: np.ndarray, rows: np.ndarray, first: int, last: int) -> None:
         """Let the right-hand side see steps first to last - 1 of the forward solution; row 0 belongs to step `first`."""
+        self.slots[[C_TABLE, C_STAGES, C_TERMS]] = address(table), *table.shape
         self.slots[[C_TIMES, C_ROWS, C_WIDTH, C_ROW]] = address(pairs), address(rows), rows.shape[1], first
         self.slots[[C_FIRST, C_LAST, C_STEP]] = first, last, last - 1
-        self._forward = pairs, rows
+        self._forward = table, pairs, rows
 
     def rhs(self) -> Rhs:
         """What the solver receives; Jacobian and time derivative are made only when an implicit method asks for them."""

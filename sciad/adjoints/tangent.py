@@ -19,8 +19,8 @@ from sciad.adjoints.reverse_rhs import address
 from sciad.backend import call_address
 from sciad.solvers.link import link
 from sciad.solvers.memory import get_int
+from sciad.solvers.methods import find_method
 from sciad.solvers.rhs import Rhs
-from sciad.solvers.setup import find_method
 
 __all__ = ["RECORDS", "Tangents", "directional"]
 

@@ -12,23 +12,23 @@ import numpy as np
 from sciad.adjoints.primal import forward_solve
 from sciad.backend import call_address, data_address
 from sciad.errors import SolveError
-from sciad.solvers.explicit import ERK
 from sciad.solvers.integrate import RawSolution
 from sciad.solvers.layout import DONE, FSAL, N_EXTRA, N_SLOTS, N_STAGES, PART, STAGE, STEP, Y_NEW, F, K, N, P, Y
 from sciad.solvers.link import link
 from sciad.solvers.memory import get, get_int, put_int
-from sciad.solvers.record import Steps
+from sciad.solvers.methods import find_method
+from sciad.solvers.pieces import Piece
 from sciad.solvers.recording import copy
 from sciad.solvers.rhs import Rhs
-from sciad.solvers.setup import find_method
 
-__all__ = ["Piece", "Trajectory", "solve_forward", "trajectory_of"]
+__all__ = ["Stretch", "Trajectory", "solve_forward", "trajectory_of"]
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Steps first to last - 1 of a solve: pairs of all its steps, as in `Steps`, and rows from step `first` on."""
+class Stretch:
+    """Steps first to last - 1 of a solve by one method: pairs of all its steps, as in `Steps`, and rows from step `first` on."""
 
+    method: Any
     pairs: np.ndarray
     rows: np.ndarray
     first: int
@@ -36,18 +36,18 @@ class Piece:
 
     @property
     def span(self) -> tuple[float, float]:
-        """Where the piece begins and ends, in the direction of the forward solve."""
+        """Where the stretch begins and ends, in the direction of the forward solve."""
         return float(self.pairs[self.first, 0]), float(self.pairs[self.last, 0])
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """What the way back needs of the way forward; `wanted` (m,) are the times of the saved states `ys` (m, n)."""
+    """What the way back needs of the way forward: its pieces, and the saved states `ys` (m, n) at the times `wanted` (m,)."""
 
-    method: ERK
+    method: Any
+    pieces: tuple[Piece, ...]
     span: tuple[float, float]
     n_steps: int
-    steps: Steps | None
     wanted: np.ndarray
     every_step: bool
     ys: np.ndarray
@@ -55,23 +55,24 @@ class Trajectory:
     p: np.ndarray
     options: dict[str, Any] = field(default_factory=dict)
 
-    def pieces(self, rhs: Rhs, start: float) -> Iterator[Piece]:
-        """The solution from its step that holds `start` back to t0, in pieces, the last one first."""
-        steps, n_steps = self.steps, self.n_steps
-        if n_steps == 0:
-            return
-        if steps.store != "states":
-            yield Piece(steps.pairs, steps.states, 0, n_steps)
-            return
-        direction = np.sign(steps.pairs[0, 1])
-        for row in reversed(range(len(steps.states))):
-            first, last = row * steps.every, min((row + 1) * steps.every, n_steps)
-            if first == last or direction * (start - steps.pairs[first, 0]) <= 0:
+    def stretches(self, rhs: Rhs, start: float) -> Iterator[Stretch]:
+        """The solution from its step that holds `start` back to t0, with stages, the last stretch first."""
+        direction = 1.0 if self.span[1] > self.span[0] else -1.0
+        for piece in reversed(self.pieces):
+            steps = piece.steps
+            n_steps = len(steps.pairs) - 1
+            if steps.store != "states":
+                if n_steps and direction * (start - steps.pairs[0, 0]) > 0:
+                    yield Stretch(piece.method, steps.pairs, steps.states, 0, n_steps)
                 continue
-            if getattr(self.method, "implicit", False):
-                yield solve_again(rhs, self, row, first, last)
-            else:
-                yield Piece(steps.pairs, take_again(rhs, self, row, first, last), first, last)
+            for row in reversed(range(len(steps.states))):
+                first, last = row * steps.every, min((row + 1) * steps.every, n_steps)
+                if first == last or direction * (start - steps.pairs[first, 0]) <= 0:
+                    continue
+                if piece.method.implicit:
+                    yield solve_again(rhs, self, piece, row, first, last)
+                else:
+                    yield Stretch(piece.method, steps.pairs, take_again(rhs, self.p, piece, row, first, last), first, last)
 
 
 def solve_forward(rhs: Rhs, t_span, y0, p, t_eval, options: dict[str, Any] | None, checkpoints: int | None, dense: bool = True):
@@ -90,28 +91,28 @@ def solve_forward(rhs: Rhs, t_span, y0, p, t_eval, options: dict[str, Any] | Non
     return solution, trajectory_of(solution, method, t_span, y0, p, t_eval is None, options)
 
 
-def trajectory_of(solution: RawSolution, method: ERK, t_span, y0, p, every_step: bool, options: dict[str, Any]) -> Trajectory:
+def trajectory_of(solution: RawSolution, method: Any, t_span, y0, p, every_step: bool, options: dict[str, Any]) -> Trajectory:
     """A finished solve as the way back sees it, with copies of the caller's arrays."""
     y0, p, span = np.array(y0, np.float64), np.array(p, np.float64), (float(t_span[0]), float(t_span[1]))
-    return Trajectory(method, span, solution.naccept, solution.steps, solution.t, every_step, solution.ys, y0, p, options)
+    return Trajectory(method, solution.pieces, span, solution.naccept, solution.t, every_step, solution.ys, y0, p, options)
 
 
-def solve_again(rhs: Rhs, trajectory: Trajectory, row: int, first: int, last: int) -> Piece:
-    """The stretch from step `first` to step `last`, solved anew from its stored state.
+def solve_again(rhs: Rhs, trajectory: Trajectory, piece: Piece, row: int, first: int, last: int) -> Stretch:
+    """The stretch from step `first` to step `last` of a piece, solved anew from its stored state.
 
     The steps of implicit methods depend on what earlier ones left behind (Jacobian, factors, differences), so that these are others,
     to the same tolerances.
     """
-    pairs, options = trajectory.steps.pairs, {k: v for k, v in trajectory.options.items() if k not in ("first_step", "progress")}
+    pairs, options = piece.steps.pairs, {k: v for k, v in trajectory.options.items() if k not in ("first_step", "progress")}
     t_from, t_to, h = float(pairs[first, 0]), float(pairs[last, 0]), abs(float(pairs[first, 1]))
     if options.get("fixed_step") is not None:
         options["fixed_step"] = min(options["fixed_step"], abs(t_to - t_from))
     else:
         options["first_step"] = min(h, abs(t_to - t_from))
-    y = trajectory.steps.states[row, : rhs.n]
     options |= {"dense_output": True}
-    steps = forward_solve(rhs, (t_from, t_to), y, trajectory.p, trajectory.method, np.array([t_to]), options).steps
-    return Piece(steps.pairs, steps.states, 0, len(steps.pairs) - 1)
+    y = piece.steps.states[row, : rhs.n]
+    steps = forward_solve(rhs, (t_from, t_to), y, trajectory.p, piece.method, np.array([t_to]), options).steps
+    return Stretch(piece.method, steps.pairs, steps.states, 0, len(steps.pairs) - 1)
 
 
 def replay(slots, first, last, pairs, rows, p, scratch):
@@ -148,16 +149,13 @@ def _replay():
     return link(replay, copy)
 
 
-def take_again(rhs: Rhs, trajectory: Trajectory, row: int, first: int, last: int) -> np.ndarray:
-    """Rows of states and stage derivatives of steps first to last - 1, exactly as the forward solve had them."""
-    method, n, steps = trajectory.method, rhs.n, trajectory.steps
+def take_again(rhs: Rhs, p: np.ndarray, piece: Piece, row: int, first: int, last: int) -> np.ndarray:
+    """Rows of states and stage derivatives of steps first to last - 1 of an explicit piece, exactly as the forward solve had them."""
+    method, n, steps = piece.method, rhs.n, piece.steps
     rows = np.zeros((last - first, n * (1 + len(method.dense))))
     rows[0, :n] = steps.states[row]
     slots = np.zeros(N_SLOTS, np.int64)
-    tableau = method.tableau
-    slots[[F, N, STEP, N_STAGES, N_EXTRA, FSAL]] = rhs.f, n, method.step, tableau.n_stages, tableau.n_extra, tableau.fsal
-    if _replay()(slots, first, last, steps.pairs, rows, trajectory.p, np.empty(2 * n)) != DONE:
-        raise SolveError(f"the right-hand side aborted when the steps from t = {steps.times[first]!r} were taken again")
+    slots[[F, N, STEP, N_STAGES, N_EXTRA, FSAL]] = rhs.f, n, method.step, method.n_stages, method.n_extra, method.fsal
+    if _replay()(slots, first, last, steps.pairs, rows, p, np.empty(2 * n)) != DONE:
+        raise SolveError(f"the right-hand side aborted when the steps from t = {float(steps.times[first])!r} were taken again")
     return rows
-
-

@@ -1,0 +1,65 @@
+"""The adjoint "auto": discrete where the transposed steps of the method are known, else Gauss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sciad.adjoints.discrete import Discrete, Residuals
+from sciad.adjoints.gauss import Gauss
+from sciad.adjoints.stiff import PiecewiseResiduals, has_transpose
+from sciad.adjoints.trajectory import Trajectory, solve_forward
+from sciad.solvers.auto import Auto, choose
+from sciad.solvers.integrate import RawSolution
+from sciad.solvers.methods import find_method
+from sciad.solvers.rhs import Rhs
+
+__all__ = ["Automatic"]
+
+
+@dataclass(frozen=True)
+class Automatic:
+    """Chooses by the method of the solve, and for method "auto" by what it met: see `which`.
+
+    Steps whose transpose is known: `Discrete`, which needs no reverse solve and is exact for what was computed.  Others (RadauIIA5 and
+    NDF): `Gauss`, piece by piece with a reverse solve of the same kind.
+    """
+
+    discrete: Discrete = Discrete()
+    gauss: Gauss = Gauss()
+
+    def forward(self, rhs: Rhs, t_span, y0, p, t_eval=None, options: dict[str, Any] | None = None):
+        """Solve, and keep what `backward` needs; options as for `integrate`.  SolveError if the solve fails."""
+        method = find_method((options or {}).get("method", "Tsit5"))
+        stiff = choose(method, rhs.n, (options or {}).get("rtol", 1e-3))[1] if isinstance(method, Auto) else method
+        if not stiff.implicit or has_transpose(stiff):
+            return self.discrete.forward(rhs, t_span, y0, p, t_eval, options)
+        if not isinstance(method, Auto):
+            return self.gauss.forward(rhs, t_span, y0, p, t_eval, options)
+        solution, trajectory = solve_forward(rhs, t_span, y0, p, t_eval, options, None)
+        if any(piece.method.implicit for piece in solution.pieces) or solution.steps is None:
+            return solution, trajectory
+        wanted, copies = None if t_eval is None else solution.t, (np.array(y0, np.float64), np.array(p, np.float64))
+        return solution, Residuals(solution.pieces[0].method, solution.steps, wanted, solution.ys, *copies)
+
+    def backward(self, rhs: Rhs, residuals: Residuals | Trajectory, ys_bar, times: bool = True):
+        """As the adjoint that was chosen has it."""
+        return self._chosen(residuals).backward(rhs, residuals, ys_bar, times)
+
+    def jvp(self, rhs: Rhs, t_span, y0, p, t_eval=None, options=None, *directions) -> tuple[RawSolution, Any]:
+        """As `Discrete.jvp`."""
+        return self.discrete.jvp(rhs, t_span, y0, p, t_eval, options, *directions)
+
+    def which(self, residuals: Residuals | PiecewiseResiduals | Trajectory) -> str:
+        """The name of the adjoint that was chosen, and why."""
+        if isinstance(residuals, Residuals):
+            return f"discrete: every step was one of {residuals.method.name}, whose transpose is known"
+        names = ", ".join(dict.fromkeys(piece.method.name for piece in residuals.pieces))
+        if isinstance(residuals, PiecewiseResiduals):
+            return f"discrete: the steps were those of {names}, whose transposes are known"
+        return f"gauss: the steps were those of {names}"
+
+    def _chosen(self, residuals: Residuals | PiecewiseResiduals | Trajectory) -> Discrete | Gauss:
+        return self.gauss if isinstance(residuals, Trajectory) else self.discrete
