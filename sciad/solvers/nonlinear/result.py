@@ -1,0 +1,63 @@
+"""How a nonlinear solve ended: SciPy's result, with status codes and sentences that name the cause and the remedy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sciad.solvers.nonlinear import slots as s
+
+__all__ = ["Result", "STATUS", "explain"]
+
+
+class Result(dict):
+    """A dict whose entries are attributes too, as SciPy's `OptimizeResult`."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError as error:
+            raise AttributeError(name) from error
+
+    __setattr__ = dict.__setitem__  # type: ignore[assignment]
+    __delattr__ = dict.__delitem__  # type: ignore[assignment]
+
+    def __dir__(self) -> list[str]:
+        return list(self)
+
+    def __repr__(self) -> str:
+        width = max(map(len, self), default=0)
+        return "\n".join(f"{key.rjust(width)}: {str(value).replace(chr(10), chr(10) + ' ' * (width + 2))}" for key, value in self.items())
+
+
+#: SciPy's convention: 1 is success; what else a kernel may answer, by its code.
+STATUS = {s.CONVERGED: 1, s.TOO_MANY: 2, s.SINGULAR: 3, s.STALLED: 4, s.BAD_START: 5, s.DIVERGED: 6, s.ABORTED: 7, s.NO_BRACKET: 8}
+
+TEXTS = {
+    s.CONVERGED: "The solution converged.",
+    s.TOO_MANY: (
+        "No convergence in {iterations} iterations; the norm of the residual is {norm:.3g}. Raise {limit}, loosen the tolerance, start "
+        "closer to the solution, or use another method."
+    ),
+    s.SINGULAR: (
+        "The Jacobian is singular at an iterate (norm of the residual {norm:.3g}). Start from another point, or use the method "
+        "'levenberg-marquardt' or 'trust-region', which can leave such points."
+    ),
+    s.STALLED: (
+        "The iteration is not making good progress: no step lowers the norm of the residual, {norm:.3g}. There may be no root near, or a "
+        "multiple one, or the Jacobian does not belong to the function (a jump or a kink): start from another point."
+    ),
+    s.BAD_START: "The function or the starting point is not finite (NaN or Inf). Check x0, the parameters and the function there.",
+    s.DIVERGED: (
+        "The iterates became non-finite (NaN or Inf) after {iterations} iterations: the map is not a contraction there. Use the method "
+        "'anderson' or 'newton', or start closer to the fixed point."
+    ),
+    s.ABORTED: "The function stopped the iteration (a check in it failed, or it raised). Check its arguments at x0 and near it.",
+    s.NO_BRACKET: "The function has the same sign at both ends of the bracket. Give two points where its signs differ.",
+}
+
+
+def explain(code: int, iterations: int = 0, norm: float = 0.0, limit: str = "options={'maxiter': ...}") -> str:
+    """The sentence for a kernel's code."""
+    return TEXTS[code] if code == s.CONVERGED else TEXTS[code].format(iterations=iterations, norm=norm, limit=limit)
