@@ -16,15 +16,41 @@ from sciad.solvers.nonlinear import krylov, lu
 from sciad.solvers.nonlinear.compiled import BASE, imports
 from sciad.solvers.nonlinear.krylov import gmres
 from sciad.solvers.nonlinear.lu import SMALL, factor, solve, solve_transposed
-from sciad.solvers.nonlinear.residual import jacobian, residual
+from sciad.solvers.nonlinear.residual import jacobian, product, residual
 from sciad.solvers.nonlinear.slots import (
-    ABORTED, AFFINE, AUG, CONDITION, CURVATURE, F_TRIAL, FACTORS, FX, INTS, JACOBIAN, JVP, MAX_ITERATIONS, NORM, P_BAR, P_DOT, PIVOTS, POINT, REALS, REV, SINGULAR, STEP,
-    TAPE, TRIAL, WORK, XTOL, N, P, X,
+    ABORTED,
+    AFFINE,
+    AUG,
+    CONDITION,
+    CURVATURE,
+    F_TRIAL,
+    FACTORS,
+    FX,
+    INTS,
+    JACOBIAN,
+    JVP,
+    MAX_ITERATIONS,
+    NORM,
+    P_BAR,
+    P_DOT,
+    PIVOTS,
+    POINT,
+    REALS,
+    REV,
+    SINGULAR,
+    STEP,
+    TAPE,
+    TRIAL,
+    WORK,
+    XTOL,
+    N,
+    P,
+    X,
 )  # fmt: skip
 from sciad.solvers.nonlinear.vectors import copy, norm
 
 __all__ = ["compiled_prepare", "compiled_reverse", "compiled_forward", "compiled_record", "compiled_parameters_bar",
-           "compiled_forward_defect", "compiled_gmres", "dense_work"]  # fmt: skip
+           "compiled_forward_defect", "compiled_gmres", "compiled_product", "dense_work"]  # fmt: skip
 
 
 def dense_work(n: int) -> int:
@@ -241,6 +267,11 @@ def forward_defect(slots):
     return call_address(get_int(slots, JVP), 0.0, 0.0, x, zero, p, p_dot, get_int(slots, F_TRIAL), get_int(slots, AFFINE))
 
 
+def product_at(slots):
+    """FX = the product of the Jacobian at POINT, or its transpose, with X; the status of the function."""
+    return product(slots, get_int(slots, X), get_int(slots, FX))
+
+
 def solve_by_gmres(slots):
     """STEP = -J^-T AFFINE (or -J^-1 AFFINE), without matrices; NORM is the relative residual reached."""
     n, b, out = get_int(slots, N), get_int(slots, F_TRIAL), get_int(slots, STEP)
@@ -257,7 +288,8 @@ _SOLVES = (lu.factor, lu.by_lapack, lu.solve, lu.solve_transposed, scaled_solve,
 @cache
 def compiled_prepare():
     """`prepare`, compiled."""
-    return link(prepare, *BASE, *_SOLVES, equilibrate, sum_norm, inverse_norm, rounding_shift, contraction, curvature, imports=imports() + f"SMALL = {SMALL}\n")
+    parts = equilibrate, sum_norm, inverse_norm, rounding_shift, contraction, curvature
+    return link(prepare, *BASE, *_SOLVES, *parts, imports=imports() + f"SMALL = {SMALL}\n")
 
 
 @cache
@@ -294,3 +326,9 @@ def compiled_forward_defect():
 def compiled_gmres():
     """`solve_by_gmres`, compiled."""
     return link(solve_by_gmres, *BASE, krylov.rotate, krylov.expand, krylov.combine, krylov.gmres, imports=imports())
+
+
+@cache
+def compiled_product():
+    """`product_at`, compiled."""
+    return link(product_at, *BASE, imports=imports())

@@ -7,8 +7,27 @@ import math
 from sciad.solvers.memory import get, get_int, put, put_int
 from sciad.solvers.nonlinear.residual import product, residual
 from sciad.solvers.nonlinear.slots import (
-    ABORTED, AFFINE, BAD_START, CONVERGED, DAMPING, DIVERGED, FTOL, FX, MAX_ITERATIONS, MEMORY, N_F, N_ITERATIONS, N_J, NORM, REALS,
-    ROWS, TOO_MANY, WORK, XTOL, N, X,
+    ABORTED,
+    AFFINE,
+    BAD_START,
+    CONVERGED,
+    DAMPING,
+    DIVERGED,
+    FTOL,
+    FX,
+    MAX_ITERATIONS,
+    MEMORY,
+    N_F,
+    N_ITERATIONS,
+    N_J,
+    NORM,
+    REALS,
+    ROWS,
+    TOO_MANY,
+    WORK,
+    XTOL,
+    N,
+    X,
 )  # fmt: skip
 from sciad.solvers.nonlinear.vectors import add_scaled, copy, dot, largest, norm
 

@@ -7,7 +7,22 @@ import math
 from sciad.solvers.memory import get, get_int, put, put_int
 from sciad.solvers.nonlinear.residual import residual
 from sciad.solvers.nonlinear.slots import (
-    ABORTED, BAD_START, CONVERGED, FX, LOWER, MAX_ITERATIONS, N_F, N_ITERATIONS, N_J, NO_BRACKET, NORM, REALS, TOO_MANY, UPPER, X, XTOL,
+    ABORTED,
+    BAD_START,
+    CONVERGED,
+    FX,
+    LOWER,
+    MAX_ITERATIONS,
+    N_F,
+    N_ITERATIONS,
+    N_J,
+    NO_BRACKET,
+    NORM,
+    REALS,
+    TOO_MANY,
+    UPPER,
+    XTOL,
+    X,
 )  # fmt: skip
 
 __all__ = ["brent"]
@@ -40,7 +55,7 @@ def brent(slots):
     put_int(slots, N_J, 0)
     a, b = get(reals, LOWER), get(reals, UPPER)
     fa, fb = value_at(slots, a), value_at(slots, b)
-    if not (fa == fa and fb == fb):
+    if math.isnan(fa) or math.isnan(fb):
         return BAD_START
     if fa * fb > 0.0 and fa != 0.0 and fb != 0.0:
         return NO_BRACKET
@@ -66,7 +81,7 @@ def brent(slots):
         a, fa = b, fb
         b += step if abs(step) > tolerance else (tolerance if half > 0.0 else -tolerance)
         fb = value_at(slots, b)
-        if not fb == fb:
+        if math.isnan(fb):
             return ABORTED
         if (fb > 0.0) == (fc > 0.0):
             c, fc, step, last = a, fa, b - a, b - a

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-import math
-
 from sciad.solvers.memory import get, get_int, put, put_int
 from sciad.solvers.nonlinear.lu import solve
 from sciad.solvers.nonlinear.newton import linearize, search
 from sciad.solvers.nonlinear.residual import at_rounding_level, begin
 from sciad.solvers.nonlinear.slots import (
-    CONVERGED, FACTORS, FX, MAX_ITERATIONS, N_ITERATIONS, PIVOTS, RUNNING, STALLED, STEP, TOO_MANY, WORK, N, X,
+    CONVERGED,
+    FACTORS,
+    FX,
+    MAX_ITERATIONS,
+    N_ITERATIONS,
+    PIVOTS,
+    RUNNING,
+    STALLED,
+    STEP,
+    TOO_MANY,
+    WORK,
+    N,
+    X,
 )  # fmt: skip
 from sciad.solvers.nonlinear.vectors import add_scaled, copy, dot
 

@@ -6,7 +6,19 @@ from functools import cache
 from pathlib import Path
 
 from sciad.solvers.link import link
-from sciad.solvers.nonlinear import anderson, brent, broyden, krylov, levenberg_marquardt, lu, newton, residual, slots, trust_region, vectors
+from sciad.solvers.nonlinear import (
+    anderson,
+    brent,
+    broyden,
+    krylov,
+    levenberg_marquardt,
+    lu,
+    newton,
+    residual,
+    slots,
+    trust_region,
+    vectors,
+)
 
 __all__ = ["kernel", "work_size", "imports", "BASE"]
 

@@ -8,8 +8,25 @@ from sciad.solvers.memory import get, get_int, put, put_int
 from sciad.solvers.nonlinear.lu import factor, solve
 from sciad.solvers.nonlinear.residual import accept, at_rounding_level, begin, jacobian, residual
 from sciad.solvers.nonlinear.slots import (
-    ABORTED, CONVERGED, F_TRIAL, FACTORS, FX, JACOBIAN, MAX_ITERATIONS, N_ITERATIONS, NORM, PIVOTS, REALS, RUNNING, STALLED, STEP,
-    TOO_MANY, TRIAL, WORK, N, X,
+    ABORTED,
+    CONVERGED,
+    F_TRIAL,
+    FACTORS,
+    FX,
+    JACOBIAN,
+    MAX_ITERATIONS,
+    N_ITERATIONS,
+    NORM,
+    PIVOTS,
+    REALS,
+    RUNNING,
+    STALLED,
+    STEP,
+    TOO_MANY,
+    TRIAL,
+    WORK,
+    N,
+    X,
 )  # fmt: skip
 from sciad.solvers.nonlinear.trust_region import descent
 from sciad.solvers.nonlinear.vectors import add_scaled, copy, dot, norm
@@ -76,7 +93,7 @@ def levenberg_marquardt(slots):
             predicted = 0.5 * (damping * size * size + dot(n, step, work))
             gain = 0.5 * (before - after) * (before + after) / predicted if predicted > 0.0 and after < math.inf else -1.0
             if gain > 0.0:
-                code = accept(slots, trial, f_trial, size if damping <= 1e-3 * most else math.inf)
+                code = accept(slots, trial, f_trial, size if 4.0 * predicted >= before * before else math.inf)
                 if code != RUNNING:
                     return code
                 damping *= max(0.03, 1.0 - (2.0 * gain - 1.0) ** 3)

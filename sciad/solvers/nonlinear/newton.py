@@ -8,8 +8,25 @@ from sciad.solvers.memory import get, get_int, put_int
 from sciad.solvers.nonlinear.lu import factor, solve
 from sciad.solvers.nonlinear.residual import accept, at_rounding_level, begin, jacobian, residual, small_step
 from sciad.solvers.nonlinear.slots import (
-    ABORTED, CONVERGED, F_TRIAL, FACTORS, FX, JACOBIAN, MAX_ITERATIONS, N_ITERATIONS, NORM, PIVOTS, REALS, RUNNING, SINGULAR, STALLED,
-    STEP, TOO_MANY, TRIAL, N, X,
+    ABORTED,
+    CONVERGED,
+    F_TRIAL,
+    FACTORS,
+    FX,
+    JACOBIAN,
+    MAX_ITERATIONS,
+    N_ITERATIONS,
+    NORM,
+    PIVOTS,
+    REALS,
+    RUNNING,
+    SINGULAR,
+    STALLED,
+    STEP,
+    TOO_MANY,
+    TRIAL,
+    N,
+    X,
 )  # fmt: skip
 from sciad.solvers.nonlinear.vectors import add_scaled, copy, norm, scale_to
 

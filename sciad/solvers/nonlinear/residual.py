@@ -7,8 +7,34 @@ import math
 from sciad.backend import call_address
 from sciad.solvers.memory import get, get_int, put, put_int
 from sciad.solvers.nonlinear.slots import (
-    ABORTED, BAD_START, CONVERGED, FIXED, FTOL, FX, INTS, JAC, JACOBIAN, JVP, LARGEST, N_F, N_J, NORM, P_BAR, P_DOT, POINT, REALS, REV,
-    RUNNING, TAPE, TRANSPOSED, TRIAL, X, XTOL, F, N, P,
+    ABORTED,
+    BAD_START,
+    CONVERGED,
+    FIXED,
+    FTOL,
+    FX,
+    INTS,
+    JAC,
+    JACOBIAN,
+    JVP,
+    LARGEST,
+    N_F,
+    N_J,
+    NORM,
+    P_BAR,
+    P_DOT,
+    POINT,
+    REALS,
+    REV,
+    RUNNING,
+    TAPE,
+    TRANSPOSED,
+    TRIAL,
+    XTOL,
+    F,
+    N,
+    P,
+    X,
 )  # fmt: skip
 from sciad.solvers.nonlinear.vectors import all_finite, copy, largest, norm
 

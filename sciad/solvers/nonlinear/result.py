@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from sciad.solvers.nonlinear import slots as s
+from sciad.tape import value_of
 
 __all__ = ["Result", "STATUS", "explain"]
 
 
-class Result(dict):
-    """A dict whose entries are attributes too, as SciPy's `OptimizeResult`."""
+class Result:
+    """Fields as attributes or, as in SciPy's `OptimizeResult`, by key."""
 
-    __slots__ = ()
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self.__dict__ = fields
 
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError as error:
-            raise AttributeError(name) from error
+    def __getattr__(self, name: str) -> Any:  # only what is not there comes here
+        raise AttributeError(f"this result has no {name!r}, but {', '.join(self.__dict__)}")
 
-    __setattr__ = dict.__setitem__  # type: ignore[assignment]
-    __delattr__ = dict.__delitem__  # type: ignore[assignment]
+    def __getitem__(self, key: str) -> Any:
+        return self.__dict__[key]
 
-    def __dir__(self) -> list[str]:
-        return list(self)
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.__dict__[key] = value
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.__dict__
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.__dict__)
+
+    def keys(self) -> Iterator[str]:
+        """Names of the fields."""
+        yield from self.__dict__
 
     def __repr__(self) -> str:
-        width = max(map(len, self), default=0)
-        return "\n".join(f"{key.rjust(width)}: {str(value).replace(chr(10), chr(10) + ' ' * (width + 2))}" for key, value in self.items())
+        width = max(map(len, self.__dict__), default=0)
+        return "\n".join(f"{key:>{width}}: {_indented(value, width + 2)}" for key, value in self.__dict__.items())
+
+
+def _indented(value: Any, by: int) -> str:
+    return str(value_of(value)).replace("\n", "\n" + " " * by)
 
 
 #: SciPy's convention: 1 is success; what else a kernel may answer, by its code.

@@ -1,7 +1,7 @@
 """Names of the slots that a nonlinear solve shares with its compiled kernels, and the codes that these return.
 
-As in `sciad.solvers.layout`: `slots` (int64) holds addresses, sizes and counters, `reals` (float64) options and results.  A kernel takes the
-address of `slots` and returns a code.
+As in `sciad.solvers.layout`: `slots` (int64) holds addresses, sizes and counters, `reals` (float64) options and results.  A kernel takes
+the address of `slots` and returns a code.
 """
 
 from __future__ import annotations

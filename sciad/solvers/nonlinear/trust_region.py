@@ -9,8 +9,25 @@ from sciad.solvers.nonlinear.lu import solve
 from sciad.solvers.nonlinear.newton import linearize
 from sciad.solvers.nonlinear.residual import accept, at_rounding_level, begin, residual
 from sciad.solvers.nonlinear.slots import (
-    ABORTED, CONVERGED, F_TRIAL, FACTORS, FX, JACOBIAN, MAX_ITERATIONS, N_ITERATIONS, NORM, PIVOTS, REALS, RUNNING, STALLED, STEP,
-    TOO_MANY, TRIAL, WORK, N, X,
+    ABORTED,
+    CONVERGED,
+    F_TRIAL,
+    FACTORS,
+    FX,
+    JACOBIAN,
+    MAX_ITERATIONS,
+    N_ITERATIONS,
+    NORM,
+    PIVOTS,
+    REALS,
+    RUNNING,
+    STALLED,
+    STEP,
+    TOO_MANY,
+    TRIAL,
+    WORK,
+    N,
+    X,
 )  # fmt: skip
 from sciad.solvers.nonlinear.vectors import add_scaled, dot, norm, scale_to
 
