@@ -38,6 +38,8 @@ from sciad.solvers.nonlinear.slots import (
     REALS,
     REV,
     SINGULAR,
+    STATE_AUG,
+    STATE_TAPE,
     STEP,
     TAPE,
     TRIAL,
@@ -232,6 +234,8 @@ def parameters_bar(slots):
 def record(slots):
     """Write the tape of the function at POINT; its status."""
     x, p, out = get_int(slots, POINT), get_int(slots, P), get_int(slots, F_TRIAL)
+    if get_int(slots, STATE_AUG) != 0 and call_address(get_int(slots, STATE_AUG), 0.0, x, p, out, get_int(slots, STATE_TAPE)) != 0:
+        return ABORTED
     return call_address(get_int(slots, AUG), 0.0, x, p, out, get_int(slots, TAPE))
 
 

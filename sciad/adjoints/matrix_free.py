@@ -31,7 +31,7 @@ class MatrixFree:
 
     def __init__(self, solved: Solved, rtol: float | None = None) -> None:
         self.solved = solved
-        self.rtol = max(min(solved.tolerance, 1e-10) if rtol is None else rtol, TIGHTEST)
+        self.rtol = max((solved.tolerance if solved.fixed else 1e-12) if rtol is None else rtol, TIGHTEST)
 
     def _make(self, method: str) -> Workspace:
         system = self.solved.system
@@ -39,8 +39,13 @@ class MatrixFree:
         rhs.aug()
         memory = min(KRYLOV, system.n) if method == "newton-krylov" else ANDERSON
         work = work_size(method, system.n, system.rows, memory)
-        new = Workspace(rhs, matrices=False, rows=system.rows, fixed=fixed, memory=memory, work=work, tape=rhs.tape_size, point=True)
+        state = getattr(system.field, "state_reverse", None)
+        tape = rhs.tape_size + (state[2] if state else 0)
+        new = Workspace(rhs, matrices=False, rows=system.rows, fixed=fixed, memory=memory, work=work, tape=tape, point=True)
         new.slots[[s.AUG, s.REV]] = rhs.aug(), rhs.rev()
+        if state:
+            new.slots[[s.STATE_AUG, s.STATE_REV]] = state[:2]
+            new.slots[s.STATE_TAPE] = new.slots[s.TAPE] + 8 * rhs.tape_size
         new.slots[s.AFFINE], new.reals[s.DAMPING] = new.affine.ctypes.data, 1.0
         return new
 

@@ -27,6 +27,8 @@ from sciad.solvers.nonlinear.slots import (
     REALS,
     REV,
     RUNNING,
+    STATE_REV,
+    STATE_TAPE,
     TAPE,
     TRANSPOSED,
     TRIAL,
@@ -69,7 +71,11 @@ def product(slots, v, out):
         for i in range(n):
             put(out, i, 0.0)
         t_bar = get_int(slots, INTS) + 32
-        code = call_address(get_int(slots, REV), 0.0, get_int(slots, POINT), p, get_int(slots, TAPE), v, out, get_int(slots, P_BAR), t_bar)
+        point = get_int(slots, POINT)
+        if get_int(slots, STATE_REV) != 0:
+            code = call_address(get_int(slots, STATE_REV), 0.0, point, p, get_int(slots, STATE_TAPE), v, out, t_bar)
+        else:
+            code = call_address(get_int(slots, REV), 0.0, point, p, get_int(slots, TAPE), v, out, get_int(slots, P_BAR), t_bar)
     else:
         scratch = get_int(slots, TRIAL)
         code = call_address(get_int(slots, JVP), 0.0, 0.0, get_int(slots, POINT), v, p, get_int(slots, P_DOT), scratch, out)

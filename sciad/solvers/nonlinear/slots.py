@@ -13,6 +13,9 @@ from __future__ import annotations
     JAC,
     JVP,
     REV,
+    STATE_AUG,  # as AUG and REV, without parameters; 0 where there are none
+    STATE_REV,
+    STATE_TAPE,
     P,  # address of the parameters
     P_DOT,  # of a tangent of the parameters
     P_BAR,  # of a cotangent of the parameters, which `REV` adds to
@@ -47,7 +50,7 @@ from __future__ import annotations
     N_J,
     N_ITERATIONS,
     N_SLOTS,
-) = range(34)
+) = range(37)
 
 (
     XTOL,  # relative size of the last step

@@ -118,7 +118,8 @@ def system_of(fun: Any, shape: tuple[int, ...], args: tuple) -> System:
             if system.current(plain):
                 return system
     inplace = is_inplace(fun, len(args), time=False)
-    system = System(field_for(fun, shape, args, inplace=inplace, time=False), shape, args, inplace)
+    compiled, _ = field_for(fun, shape, args, inplace=inplace, time=False)
+    system = System(compiled, shape, args, inplace)
     if key is not None and not system.interpreted and type(plain) is FunctionType:
         kept = _SYSTEMS.setdefault(key, [])
         kept.append(system)

@@ -35,7 +35,7 @@ class Workspace:
         self.rhs, self.n, self.rows = rhs, n, rows
         names = {
             "reals": s.HEAD, "x": n, "fx": n, "step": n, "trial": n, "f_trial": n, "affine": n, "point": n if point else 0, "p": n_p,
-            "p_dot": n_p, "p_bar": n_p, "tape": tape, "work": work, "jacobian": n * n if matrices else 0, "factors": n * n if matrices else 0,
+            "p_dot": n_p, "p_bar": n_p, "tape": tape, "work": work, **dict.fromkeys(("jacobian", "factors"), n * n if matrices else 0),
         }  # fmt: skip
         self.slots, self.ints = np.zeros(s.N_SLOTS, np.int64), np.zeros(SCALARS, np.int64)
         self.pivots = np.zeros(n if matrices else 0, np.int64)
