@@ -40,7 +40,8 @@ def solve(A: Any, b: Any, assume_a: str = "gen", *, rtol: float = 1e-12, maxiter
 
 
 def _solve(system: Any, b: Any) -> Any:
-    x = system.at(lambda leaves: [value_of(leaf) for leaf in leaves]).run(np.asarray(value_of(b), float))
+    plain = system.at(lambda leaves: [value_of(leaf) for leaf in leaves])
+    x = plain.run(np.asarray(value_of(b), float))
     involved = [*system.leaves, b]
     if not any(map(is_traced, involved)):
         return x
@@ -50,6 +51,8 @@ def _solve(system: Any, b: Any) -> Any:
 
     def inverse(x: Any, trace: Any) -> tuple[Callable, Callable]:
         there = system.at(lambda leaves: outside(leaves, trace))
+        if not any(map(is_traced, there.leaves)):
+            there = plain  # with its factors
         return lambda v: _solve(there, v), lambda v: _solve(there.transposed, v)
 
     return attach(x, residual, inverse, involved, "linalg.solve")
@@ -75,7 +78,8 @@ def _system(A: Any, positive: bool, rtol: float, maxiter: int | None) -> Any:
 def lstsq(A: Any, b: Any, rcond: float | None = None) -> tuple:
     """The least-squares solution of A x = b, with residuals, rank and singular values, as NumPy's ``lstsq``.
 
-    For A of full rank x_dot = A^+ (b_dot - A_dot x) + (A^T A)^-1 A_dot^T (b - A x).  SolveError for derivatives without it; ShapeError where the shapes do not fit.
+    For A of full rank x_dot = A^+ (b_dot - A_dot x) + (A^T A)^-1 A_dot^T (b - A x); else derivatives are refused with SolveError.
+    ShapeError where the shapes do not fit.
     """
     A, b = (array(v) if isinstance(v, (list, tuple)) else v for v in (A, b))
     if np.ndim(value_of(A)) != 2 or np.shape(value_of(A))[0] != np.shape(value_of(b))[0]:

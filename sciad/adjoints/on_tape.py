@@ -34,16 +34,16 @@ def _closure(fun: Any, see: Callable) -> Any:
 
 
 def residual_on_tape(solved: Solved, fun: Any, x: Any, args: tuple) -> Any:
-    """f(x, *args), or f(x, *args) - x, with x's shape, recorded: a compiled function as one node."""
+    """f(x, *args) (f(0, x, *args) for the right-hand side of an ODE), or f(x, *args) - x, with x's shape, recorded: a compiled function as one node."""
     shape = solved.system.shape
     if solved.system.inplace:
         out: Any = np.zeros(shape)
         inside = levels([x, *tree.leaves(args), *[leaf for cell in fun.__closure__ or () for leaf in tree.leaves(cell.cell_contents)]])
         if inside:
             out = wrap(out, inside[-1], None)
-        fun(out, x, *args)
+        fun(out, *solved.system.lead, x, *args)
     else:
-        out = (fun if solved.system.interpreted else jit(fun))(x, *args)
+        out = (fun if solved.system.interpreted else jit(fun))(*solved.system.lead, x, *args)
         if isinstance(out, (list, tuple)):
             out = array(out)
     if np.shape(value_of(out)) != shape:

@@ -36,7 +36,8 @@ class Solved:
     @property
     def name(self) -> str:
         """What the node is called in messages."""
-        return f"{'fixed_point' if self.fixed else 'root'} of `{self.system.field.name}`"
+        kind = "fixed_point" if self.fixed else "steady_state" if self.system.lead else "root"
+        return f"{kind} of `{self.system.field.name}`"
 
 
 _RULES: dict[str, Any] = {}

@@ -23,10 +23,11 @@ KEPT = 16  # systems of one code that are kept: closures over functions or const
 class System:
     """The compiled forms of one function for one shape of x and kinds of args, and memory for its solves."""
 
-    def __init__(self, compiled: Compiled, shape: tuple[int, ...], args: tuple, inplace: bool) -> None:
+    def __init__(self, compiled: Compiled, shape: tuple[int, ...], args: tuple, inplace: bool, time: bool = False) -> None:
         self.field, self.rhs, self.shape, self.inplace = compiled.field, compiled.rhs, shape, inplace
         self.n, self.n_p = self.field.n, self.field.n_p
         self.rows = shape[0] if len(shape) > 1 and shape[0] > 0 else 1
+        self.lead = (0.0,) if time else ()
         self.interpreted = hasattr(self.field, "reraise")
         self._spaces: dict[Any, list[Workspace]] = {}
         self._slots = self._direct_slots(args)
@@ -102,13 +103,13 @@ class System:
 _SYSTEMS: dict[tuple, list[System]] = {}
 
 
-def system_of(fun: Any, shape: tuple[int, ...], args: tuple) -> System:
-    """The system of this function, shape of x and kinds of args; `fun` writes in place where it takes one more positional argument.
+def system_of(fun: Any, shape: tuple[int, ...], args: tuple, time: bool = False) -> System:
+    """The system of ``fun(x, *args)``, or ``fun(0.0, x, *args)`` with `time`, for this shape of x and kinds of args.
 
-    The errors and the warning of `field_for`.
+    `fun` writes in place where it takes one more positional argument.  The errors and the warning of `field_for`.
     """
     plain = fun if type(fun) is FunctionType else python_function(fun)
-    key: tuple | None = (getattr(plain, "__code__", None), shape, *[_kind(x) for x in args])
+    key: tuple | None = (getattr(plain, "__code__", None), shape, time, *[_kind(x) for x in args])
     try:
         found = _SYSTEMS.get(key)
     except TypeError:  # something unhashable among the arguments: `field_for` says so, or flattens it
@@ -117,9 +118,9 @@ def system_of(fun: Any, shape: tuple[int, ...], args: tuple) -> System:
         for system in found:
             if system.current(plain):
                 return system
-    inplace = is_inplace(fun, len(args), time=False)
-    compiled, _ = field_for(fun, shape, args, inplace=inplace, time=False)
-    system = System(compiled, shape, args, inplace)
+    inplace = is_inplace(fun, len(args), time=time)
+    compiled, _ = field_for(fun, shape, args, inplace=inplace, time=time)
+    system = System(compiled, shape, args, inplace, time)
     if key is not None and not system.interpreted and type(plain) is FunctionType:
         kept = _SYSTEMS.setdefault(key, [])
         kept.append(system)

@@ -15,7 +15,7 @@ __all__ = ["Workspace", "METHODS", "FIXED_METHODS"]
 
 METHODS = ("newton", "trust-region", "levenberg-marquardt", "broyden", "newton-krylov", "brent")
 FIXED_METHODS = ("iteration", "anderson", "newton", "broyden")
-DENSE = ("newton", "trust-region", "levenberg-marquardt", "broyden", "implicit")
+DENSE = ("pseudo-transient", "newton", "trust-region", "levenberg-marquardt", "broyden", "implicit")
 SCALARS = 8  # integers that LAPACK's arguments point to, and the cell of the cotangent of t
 
 
