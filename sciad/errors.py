@@ -9,6 +9,7 @@ __all__ = [
     "ShapeError",
     "SolveError",
     "PerformanceWarning",
+    "ConditionWarning",
 ]
 
 
@@ -46,3 +47,7 @@ class SolveError(SciadError, RuntimeError):
 
 class PerformanceWarning(UserWarning):
     """Correct, but much slower than it could be; the message says why and what to change."""
+
+
+class ConditionWarning(UserWarning):
+    """A derivative was computed from an ill-conditioned linear system; the message gives the estimate."""

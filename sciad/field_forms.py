@@ -133,6 +133,27 @@ class Forms:
         return tidy(verified(region, "reverse of a field")), given, t_bar
 
     @cached_property
+    def _state_split(self):
+        tape = Value("*float64", None, "tape")
+        return split_pullback(simplify(self.body), [self.t, self.y], self.dy, tape), tape
+
+    @cached_property
+    def state_reverse(self) -> tuple[int, int, int] | None:
+        """Addresses of ``aug`` and ``rev`` without parameters, and the entries of their tape; None where that has no constant size.
+
+        ``aug(t, y, p, dy, tape)`` and ``rev(t, y, p, tape, dy_bar, y_bar, t_bar)``: for many products with J^T at one point.
+        """
+        split, tape = self._state_split
+        if split is None:
+            return None
+        primal, region, shadows, size = split
+        buffers = [(self.y, self.n), (self.p, self.n_p), (self.dy, self.m), (tape, size)]
+        aug = self._compile("aug_state", [self.t], buffers, primal)
+        region, (dy_bar,), t_bar = self._finish_reverse(region, [shadows[self.dy]])
+        buffers = [(self.y, self.n), (self.p, self.n_p), (tape, size), (dy_bar, self.m), (shadows[self.y], self.n), (t_bar, 1)]
+        return aug, self._compile("rev_state", [self.t], buffers, region), size
+
+    @cached_property
     def jvp(self) -> int:
         """Address of ``jvp(t, t_dot, y, y_dot, p, p_dot, dy, dy_dot)``."""
         region, carriers = pushforward(simplify(self.body), [self.t, self.y, self.p])

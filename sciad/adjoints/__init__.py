@@ -11,8 +11,12 @@ from sciad.adjoints.forward import Forward
 from sciad.adjoints.gauss import Gauss
 from sciad.adjoints.interpolating import Interpolating
 from sciad.adjoints.quadrature import Quadrature
+from sciad.adjoints.rules import Implicit, JacobianFree, Neumann, Unrolled
 
-__all__ = ["ADJOINTS", "Automatic", "Backsolve", "Discrete", "Forward", "Gauss", "Interpolating", "Quadrature", "find_adjoint"]
+__all__ = [
+    "ADJOINTS", "Automatic", "Backsolve", "Discrete", "Forward", "Gauss", "Implicit", "Interpolating", "JacobianFree", "Neumann", "Quadrature",
+    "Unrolled", "find_adjoint",
+]  # fmt: skip
 
 #: Adjoints by name, with their default options.
 ADJOINTS: dict[str, Any] = {
