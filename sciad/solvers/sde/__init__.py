@@ -1,0 +1,1 @@
+"""Stochastic differential equations: Brownian paths, methods, batches of paths."""
