@@ -44,10 +44,21 @@ def walk_grid_back(
     def make() -> Workspace:
         w = Workspace(sde, method, p, q, t_span, seed, first_path)
         w.noise(ordered, min(segment, max(grid.n_steps, 1)), grid.levy)
-        w.put(TOTAL=paths, Y0=start, ALL_FAILED=failed, ALL_SAVED_BAR=bars, ALL_RECORD=walked.record, N_ROWS=walked.record.shape[1], EVERY=walked.every)
+        w.put(
+            TOTAL=paths,
+            Y0=start,
+            ALL_FAILED=failed,
+            ALL_SAVED_BAR=bars,
+            ALL_RECORD=walked.record,
+            N_ROWS=walked.record.shape[1],
+            EVERY=walked.every,
+        )
         w.put(ALL_Y_BAR=y_bar, ALL_P_BAR=p_bar, ALL_Q_BAR=q_bar, T_BAR=np.zeros(1), STATES=np.empty((segment + 1, n)))
         w.put(F_AUG=sde.drift.aug, G_AUG=sde.diffusion.aug, F_REV=sde.drift.rev, G_REV=sde.diffusion.rev, F_TAPE=f_tape, G_TAPE=g_tape)
-        w.put(STEP_BAR=step_bar_kernel(method, sde.shape, sde.m), WORK=np.zeros(reverse_work_size(method, sde.shape, n, sde.m, f_tape, g_tape)))
+        w.put(
+            STEP_BAR=step_bar_kernel(method, sde.shape, sde.m),
+            WORK=np.zeros(reverse_work_size(method, sde.shape, n, sde.m, f_tape, g_tape)),
+        )
         return w
 
     run_blocks(make, compiled_walk_back(), blocks)

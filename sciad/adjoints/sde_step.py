@@ -121,8 +121,8 @@ def _reverse(plan: ReversePlan, s: int) -> list[str]:
         target = f"xbar{s}"
         lines += ["for i in range(n):", f"    put_apart({target}, i, 0.0)"]
     parameters = "p" if letter == "f" else "q"
-    call = f"call_address({letter}_rev, {plan.time(s)}, {plan.point(s)}, {parameters}, tapes + {8 * s} * tape, kbar{s}, {target}, {parameters}_bar, t_bar)"
-    return lines + checked(call)
+    given = f"{plan.time(s)}, {plan.point(s)}, {parameters}, tapes + {8 * s} * tape, kbar{s}"
+    return lines + checked(f"call_address({letter}_rev, {given}, {target}, {parameters}_bar, t_bar)")
 
 
 def _no_use(plan: ReversePlan, s: int) -> list[str]:

@@ -9,8 +9,26 @@ from sciad.solvers.memory import get, get_int, put, put_int
 from sciad.solvers.sde.assemble import assemble
 from sciad.solvers.sde.brownian import plant
 from sciad.solvers.sde.layout import (
-    ALL_Y_BAR, BLOCK, EVERY, FAILED, GRID, N, N_ROWS, N_STEPS, N_WANTED, PATHS, RECORD, SAVED_BAR, SEGMENT, STATES, STEP, STEP_BAR, WANTED, Y, Y_BAR,
+    ALL_Y_BAR,
+    BLOCK,
+    EVERY,
+    FAILED,
+    GRID,
+    N_ROWS,
+    N_STEPS,
+    N_WANTED,
+    PATHS,
+    RECORD,
+    SAVED_BAR,
+    SEGMENT,
+    STATES,
+    STEP,
+    STEP_BAR,
+    WANTED,
+    Y_BAR,
     Y_NEW,
+    N,
+    Y,
 )  # fmt: skip
 from sciad.solvers.sde.philox import INLINE
 from sciad.solvers.sde.walk import WALK, copy, enter, make_noise, point_noise

@@ -19,8 +19,23 @@ import numpy as np
 from sciad.solvers.memory import get, get_apart, get_int, put, put_apart, put_int
 from sciad.solvers.sde.assemble import assemble
 from sciad.solvers.sde.layout import (
-    B_AT, B_COEFFICIENTS, B_COLUMNS, B_COMPONENT, B_DEPTH, B_KEY_0, B_KEY_1, B_LEAF, B_LEAVES, B_LEVELS, B_PATH, B_SCALE, B_STACK,
-    B_START, B_TABLE, N_REALS, N_SLOTS,
+    B_AT,
+    B_COEFFICIENTS,
+    B_COLUMNS,
+    B_COMPONENT,
+    B_DEPTH,
+    B_KEY_0,
+    B_KEY_1,
+    B_LEAF,
+    B_LEAVES,
+    B_LEVELS,
+    B_PATH,
+    B_SCALE,
+    B_STACK,
+    B_START,
+    B_TABLE,
+    N_REALS,
+    N_SLOTS,
 )  # fmt: skip
 from sciad.solvers.sde.philox import INLINE, normal_pair
 
@@ -77,7 +92,12 @@ def go_right(columns, node, rows):
     r, length = get(rows, 0), get(rows, 6)
     inverse = 1.0 / (1.0 - r)
     for i in range(columns):
-        start, w, w_1, h_1 = get_apart(node, i), get_apart(node, 2 * columns + i), get_apart(node, 4 * columns + i), get_apart(node, 5 * columns + i)
+        start, w, w_1, h_1 = (
+            get_apart(node, i),
+            get_apart(node, 2 * columns + i),
+            get_apart(node, 4 * columns + i),
+            get_apart(node, 5 * columns + i),
+        )
         w_2 = w - w_1
         put_apart(child, i, start + w_1)
         put_apart(child, columns + i, get_apart(node, columns + i) + length * (start + h_1 + 0.5 * w_1))

@@ -85,7 +85,7 @@ def newton(t, gh, n, f, jac, p, base, x, k, lu, update, pivot):
     for i in range(n):
         put(x, i, get(base, i))
     last = 1e300
-    for iteration in range(30):
+    for _iteration in range(30):
         if call_address(f, t, x, p, k) != 0 or call_address(jac, t, x, p, lu) != 0:
             return 1
         matrix(gh, n, lu)

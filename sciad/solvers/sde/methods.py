@@ -19,7 +19,7 @@ EULER_HEUN = SRK(
     "EulerHeun", "stratonovich", EVERY, 0.5, (f(), g(), g(1, (1, "W", 1))), ((0, "h", 1), (1, "W", 0.5), (2, "W", 0.5)),
 )  # fmt: skip
 
-#: The explicit trapezoidal rule.  Its difference from the Euler-Heun step, and what the diffusion's change over the step does, is the estimate.
+#: The explicit trapezoidal rule.  Its estimate is what the changes of drift and diffusion over the step do.
 HEUN = SRK(
     "Heun", "stratonovich", EVERY, 0.5,
     (f(), g(), f(1, (0, "h", 1), (1, "W", 1)), g(1, (0, "h", 1), (1, "W", 1))),

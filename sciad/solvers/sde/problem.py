@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,9 @@ def fixed_grid(t_span: tuple[float, float], dt: float, t_eval: np.ndarray | None
     times[-1] = t1
     if t_eval is None:
         return Grid(times, np.arange(len(times)))
-    place = np.clip(np.searchsorted(direction * times, direction * t_eval), 1, len(times) - 1) if len(times) > 1 else np.zeros(len(t_eval), int)
+    place = (
+        np.clip(np.searchsorted(direction * times, direction * t_eval), 1, len(times) - 1) if len(times) > 1 else np.zeros(len(t_eval), int)
+    )
     nearest = np.where(abs(times[place] - t_eval) <= abs(times[place - 1] - t_eval), place, place - 1) if len(times) > 1 else place
     inside = abs(times[nearest] - t_eval) > 1e-9 * dt
     everything = np.concatenate([times, t_eval[inside]])
@@ -89,7 +92,9 @@ def block_size(m: int) -> int:
 class Workspace:
     """Slots and scratch memory of one thread; keeps everything behind the addresses alive."""
 
-    def __init__(self, sde: Sde, method: SRK, p: np.ndarray, q: np.ndarray, t_span, seed: int, first_path: int, block: int | None = None) -> None:
+    def __init__(
+        self, sde: Sde, method: SRK, p: np.ndarray, q: np.ndarray, t_span, seed: int, first_path: int, block: int | None = None
+    ) -> None:
         n, m = sde.n, sde.m
         self.slots, self.reals = np.zeros(s.N_SLOTS, np.int64), np.zeros(s.N_REALS)
         self.block = block_size(m) if block is None else block
@@ -137,9 +142,14 @@ def run_blocks(make: Callable[[], Workspace], kernel: Callable, n_blocks: int, p
                 progress((k + 1) / pieces)
         return
 
+    spaces: SimpleQueue[Workspace] = SimpleQueue()
+    for _ in range(n_threads):  # here, not in the threads: addresses may have to be compiled first
+        spaces.put(make())
+
     def work(k: int) -> None:
-        workspace = make()
+        workspace = spaces.get()
         kernel(workspace.slots, workspace.reals, bounds[k], bounds[k + 1])
+        spaces.put(workspace)
 
     with ThreadPoolExecutor(n_threads) as pool:
         for k, _ in enumerate(pool.map(work, range(pieces))):

@@ -61,7 +61,10 @@ class Plan:
     # -- source ------------------------------------------------------------------------------------------------------------------
     def header(self, *names: str) -> list[str]:
         """Load slots into local names, and find the vectors."""
-        lines = [f"    {name.lower()} = get_int(slots, {name})" for name in ("F", "G", "P", "Q", "N", "M", "Y", "DW", "AREA", "LEVY", "WORK", *names)]
+        lines = [
+            f"    {name.lower()} = get_int(slots, {name})"
+            for name in ("F", "G", "P", "Q", "N", "M", "Y", "DW", "AREA", "LEVY", "WORK", *names)
+        ]
         lines += ["    nm = n * m", "    size = abs(h)", "    root = math.sqrt(size)", "    per_root = 1.0 / root"]
         offset: list[str] = ["work"]
         for name, size in self.vectors:

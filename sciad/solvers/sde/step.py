@@ -50,7 +50,9 @@ def _source_of_step(plan: Plan) -> str:
             function, parameters = ("f", "p") if stage.of == "f" else ("g", "q")
             body += checked(f"call_address({function}, {plan.time(s)}, {plan.point(s)}, {parameters}, k{s})")
         lines += indent([*body, *plan.products(s)])
-    lines += indent(["for i in range(n):", *indent(plan.loads([plan.end])), f"    put_apart(y_new, i, get_apart(y, i) + {plan.sum(plan.end)})"])
+    lines += indent(
+        ["for i in range(n):", *indent(plan.loads([plan.end])), f"    put_apart(y_new, i, get_apart(y, i) + {plan.sum(plan.end)})"]
+    )
     return "\n".join([*lines, *indent(_estimate(plan)), "    return 0", ""])
 
 
