@@ -13,7 +13,7 @@ from sciad.solvers.sde.integrate import Walked
 from sciad.solvers.sde.problem import NOISE_SEGMENT, Grid, Sde, Workspace, block_size, run_blocks
 from sciad.solvers.sde.program import SRK
 
-__all__ = ["Cotangents", "walk_grid_back"]
+__all__ = ["Cotangents", "reverse_slots", "walk_grid_back"]
 
 
 @dataclass(frozen=True)
@@ -38,27 +38,15 @@ def walk_grid_back(
     y_bar, p_bar, q_bar = np.zeros((paths, n)), np.zeros((blocks, len(p))), np.zeros((blocks, len(q)))
     failed = np.zeros(paths, np.int64)
     segment = NOISE_SEGMENT if walked.every == 1 else walked.every
-    f_tape, g_tape = sde.drift.tape_size, sde.diffusion.tape_size
     start = np.zeros(n)
 
     def make() -> Workspace:
         w = Workspace(sde, method, p, q, t_span, seed, first_path)
         w.noise(ordered, min(segment, max(grid.n_steps, 1)), grid.levy)
-        w.put(
-            TOTAL=paths,
-            Y0=start,
-            ALL_FAILED=failed,
-            ALL_SAVED_BAR=bars,
-            ALL_RECORD=walked.record,
-            N_ROWS=walked.record.shape[1],
-            EVERY=walked.every,
-        )
-        w.put(ALL_Y_BAR=y_bar, ALL_P_BAR=p_bar, ALL_Q_BAR=q_bar, T_BAR=np.zeros(1), STATES=np.empty((segment + 1, n)))
-        w.put(F_AUG=sde.drift.aug, G_AUG=sde.diffusion.aug, F_REV=sde.drift.rev, G_REV=sde.diffusion.rev, F_TAPE=f_tape, G_TAPE=g_tape)
-        w.put(
-            STEP_BAR=step_bar_kernel(method, sde.shape, sde.m),
-            WORK=np.zeros(reverse_work_size(method, sde.shape, n, sde.m, f_tape, g_tape)),
-        )
+        w.put(TOTAL=paths, Y0=start, ALL_FAILED=failed, ALL_SAVED_BAR=bars)
+        w.put(ALL_RECORD=walked.record, N_ROWS=walked.record.shape[1], EVERY=walked.every)
+        w.put(ALL_Y_BAR=y_bar, ALL_P_BAR=p_bar, ALL_Q_BAR=q_bar, STATES=np.empty((segment + 1, n)))
+        reverse_slots(w, sde, method)
         return w
 
     run_blocks(make, compiled_walk_back(), blocks)
@@ -66,3 +54,11 @@ def walk_grid_back(
         path = int(np.flatnonzero(failed)[0])
         raise SolveError(f"a reverse of drift or diffusion aborted on the way back of path {path} before t = {grid.times[failed[path]]!r}")
     return Cotangents(y_bar, p_bar.sum(axis=0), q_bar.sum(axis=0))
+
+
+def reverse_slots(w: Workspace, sde: Sde, method: SRK) -> None:
+    """Addresses and scratch memory of transposed steps."""
+    f_tape, g_tape = sde.drift.tape_size, sde.diffusion.tape_size
+    w.put(F_AUG=sde.drift.aug, G_AUG=sde.diffusion.aug, F_REV=sde.drift.rev, G_REV=sde.diffusion.rev, F_TAPE=f_tape, G_TAPE=g_tape)
+    work = np.zeros(reverse_work_size(method, sde.shape, sde.n, sde.m, f_tape, g_tape))
+    w.put(STEP_BAR=step_bar_kernel(method, sde.shape, sde.m), WORK=work, T_BAR=np.zeros(1))

@@ -76,6 +76,8 @@ def _source(plan: ReversePlan) -> str:
 def _again(plan: ReversePlan, s: int) -> list[str]:
     """Point and evaluation s, as in the step; evaluated only where a tape or a later point needs it."""
     stage, letter = plan.stages[s], plan.stages[s].of
+    if not plan.users(s):  # only the error estimate reads it
+        return []
     parameters = "p" if letter == "f" else "q"
     lines = plan.move(s)
     at = f"{plan.time(s)}, {plan.point(s)}, {parameters}, k{s}"

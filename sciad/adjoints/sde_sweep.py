@@ -33,7 +33,7 @@ from sciad.solvers.sde.layout import (
 from sciad.solvers.sde.philox import INLINE
 from sciad.solvers.sde.walk import WALK, copy, enter, make_noise, point_noise
 
-__all__ = ["compiled_walk_back"]
+__all__ = ["BACK", "compiled_walk_back"]
 
 
 def pull(slots, path, at, y_bar):
@@ -114,7 +114,10 @@ def walk_back(slots, reals, first, last):
         back_block(s, r, block)
 
 
+BACK = (*WALK, pull, states_of, back_segment, back_block)
+
+
 @cache
 def compiled_walk_back():
     """`walk_back`, compiled; loaded from the disk cache where it is there."""
-    return assemble(walk_back, *WALK, pull, states_of, back_segment, back_block, inline=INLINE)
+    return assemble(walk_back, *BACK, inline=INLINE)

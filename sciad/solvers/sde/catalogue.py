@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from sciad.solvers.sde import implicit as i
 from sciad.solvers.sde import methods as m
 from sciad.solvers.sde import roessler as r
 from sciad.solvers.sde.program import SRK
@@ -14,6 +17,7 @@ CALCULI = ("ito", "stratonovich")
 #: Several entries where the calculus or the noise decides.
 METHODS: dict[str, tuple[SRK, ...]] = {
     "EulerMaruyama": (m.EULER_MARUYAMA,),
+    "LambaEM": (m.LAMBA,),
     "EulerHeun": (m.EULER_HEUN,),
     "Heun": (m.HEUN,),
     "Midpoint": (m.MIDPOINT,),
@@ -25,6 +29,10 @@ METHODS: dict[str, tuple[SRK, ...]] = {
     "SRA1": (r.SRA1,),
     "SRA3": (r.SRA3,),
     "SOSRA": (r.SOSRA,),
+    "ImplicitEuler": (i.IMPLICIT_EULER,),
+    "ImplicitEulerHeun": (i.IMPLICIT_EULER_HEUN,),
+    "ImplicitMilstein": (i.IMPLICIT_MILSTEIN, i.IMPLICIT_MILSTEIN_STRATONOVICH),
+    "SKenCarp": (i.SKENCARP,),
 }
 ALIASES = {
     "EM": "EulerMaruyama",
@@ -36,7 +44,7 @@ ALIASES = {
 BY_LOWER_NAME = {name.lower(): METHODS[ALIASES.get(name, name)] for name in (*METHODS, *ALIASES)}
 
 
-def find_sde_method(method: str | SRK, noise: str, calculus: str, adaptive: bool, stiff: bool = False) -> SRK:
+def find_sde_method(method: str | SRK, noise: str, calculus: str, adaptive: bool, stiff: Callable[[], bool]) -> SRK:
     """The method for a kind of noise and a calculus; ValueError, with those that would fit, where the one asked for does not."""
     if noise not in NOISES:
         raise ValueError(f"noise must be one of {', '.join(map(repr, NOISES))}, not {noise!r}")
@@ -45,7 +53,7 @@ def find_sde_method(method: str | SRK, noise: str, calculus: str, adaptive: bool
     if isinstance(method, SRK):
         candidates, name = (method,), method.name
     else:
-        name = _auto(noise, calculus, adaptive, stiff) if method.lower() == "auto" else method
+        name = _auto(noise, calculus, adaptive, stiff()) if method.lower() == "auto" else method
         if name.lower() not in BY_LOWER_NAME:
             raise ValueError(f"unknown method {method!r}; methods for SDEs are {', '.join([*METHODS, *ALIASES])}")
         candidates = BY_LOWER_NAME[name.lower()]
@@ -78,10 +86,13 @@ def _checked(method: SRK, noise: str, calculus: str, adaptive: bool) -> SRK:
 
 
 def _auto(noise: str, calculus: str, adaptive: bool, stiff: bool) -> str:
+    """Order 1.5 where the noise allows it; the drift implicit where it is stiff."""
     if noise == "additive":
-        return "SOSRA"
-    if calculus == "stratonovich":
-        return "Heun"
+        return "SKenCarp" if stiff else "SOSRA"
     if noise == "general":
-        return "EulerMaruyama"
-    return "SOSRI"
+        if calculus == "ito":
+            return "ImplicitEuler" if stiff else "LambaEM" if adaptive else "EulerMaruyama"
+        return "ImplicitEulerHeun" if stiff else "Heun"
+    if stiff:
+        return "ImplicitMilstein"
+    return "SOSRI" if calculus == "ito" else "Heun"

@@ -22,7 +22,7 @@ from __future__ import annotations
     AREA,  # address of its M space-time Levy areas H = (mean of W over the step) - W(start) - dW / 2, distributed N(0, h / 12)
     LEVY,  # address of its M x M Levy areas; 0: none
     WORK,  # address of scratch memory of the step
-    ERROR,  # address of 2 results: mean square of the scaled error, and 1 / N; 0: no estimate wanted
+    ERROR,  # address of the mean square of the scaled error, 1 / N, atol and rtol; 0: no estimate wanted
     JAC,  # address of the Jacobian of the drift (t, y, p, J); implicit methods
     # what a reversed or tangent step reads and writes besides
     STEP_BAR,
@@ -74,14 +74,15 @@ from __future__ import annotations
     SAVED_BAR,
     STATES,  # address of SEGMENT + 1 states of one path
     # adaptive steps
-    TIMES,  # address of N_TIMES times of accepted steps of one path
+    ALL_TIMES,  # address of a row of N_TIMES times for each path; 0: not wanted
     N_TIMES,
-    N_ACCEPT,
-    N_REJECT,
+    ALL_POSITIONS,  # address of a row of N_WANTED positions in it for each path
+    ALL_COUNTS,  # address of a row of accepted steps, rejected steps and code for each path
     MAX_STEPS,
     STOPS,  # address of N_STOPS times that steps must end on: the wanted ones, then the end
     N_STOPS,
-    N_SAVED,
+    SNAP,  # address of N_SNAP lengths, falling: steps end on multiples of one
+    N_SNAP,
     # Brownian motion
     B_TABLE,  # address of the rows (left child, right child, leaves on the left) of the kinds of nodes
     B_COEFFICIENTS,  # address of the rows of their coefficients, see `brownian.table`
@@ -96,22 +97,26 @@ from __future__ import annotations
     B_AT,  # address of 16 vectors: W and its integral at the beginning of a step, at its end, its increments and areas, and scratch
     B_LEAVES,  # leaves of the whole tree
     N_SLOTS,
-) = range(83)
+) = range(84)
 
 (
     B_START,  # time where the tree begins
     B_SCALE,  # leaves per unit of time
     B_LEAF,  # length of a leaf
-    RTOL,
+    T_0,
+    T_1,
+    NORM,  # ERROR points here: mean square of the scaled error, 1 / N, atol, rtol
+    ONE_PER_N,
     ATOL,
-    H,  # next step to try, positive
+    RTOL,
     MIN_STEP,
     MAX_STEP,
     SAFETY,
     SHRINK,
     GROW,
-    BETA_1,
-    BETA_2,
-    LAST_ERROR,
+    POWER,  # the error grows with the step to this power
+    FIRST_STEP,  # 0: found
     N_REALS,
-) = range(15)
+) = range(17)
+
+DONE, NEED_ROOM, TOO_MANY_STEPS, STEP_TOO_SMALL, NOT_FINITE, ABORTED = range(6)

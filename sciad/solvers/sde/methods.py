@@ -7,12 +7,19 @@ from __future__ import annotations
 
 from sciad.solvers.sde.program import SRK, f, g
 
-__all__ = ["EULER_MARUYAMA", "EULER_HEUN", "HEUN", "MIDPOINT", "MILSTEIN", "MILSTEIN_STRATONOVICH", "GENERAL_MILSTEIN"]
+__all__ = ["EULER_MARUYAMA", "LAMBA", "EULER_HEUN", "HEUN", "MIDPOINT", "MILSTEIN", "MILSTEIN_STRATONOVICH", "GENERAL_MILSTEIN"]
 
 EVERY = ("diagonal", "scalar", "additive", "general")
 COMMUTATIVE = ("diagonal", "scalar", "additive")
 
 EULER_MARUYAMA = SRK("EulerMaruyama", "ito", EVERY, 0.5, (f(), g()), ((0, "h", 1), (1, "W", 1)))
+
+#: Euler's step with an estimate of what drift and diffusion change over it (Lamba, J. Comput. Appl. Math. 161 (2003) 417).
+LAMBA = SRK(
+    "LambaEM", "ito", EVERY, 0.5,
+    (f(), g(), f(1, (0, "h", 1), (1, "W", 1)), g(1, (0, "h", 1), (1, "W", 1))), ((0, "h", 1), (1, "W", 1)),
+    error=(((0, "h", -0.5), (2, "h", 0.5)), ((1, "W", -0.5), (3, "W", 0.5))), error_order=1.0,
+)  # fmt: skip
 
 #: Euler's drift, trapezoidal diffusion.
 EULER_HEUN = SRK(
@@ -24,7 +31,7 @@ HEUN = SRK(
     "Heun", "stratonovich", EVERY, 0.5,
     (f(), g(), f(1, (0, "h", 1), (1, "W", 1)), g(1, (0, "h", 1), (1, "W", 1))),
     ((0, "h", 0.5), (2, "h", 0.5), (1, "W", 0.5), (3, "W", 0.5)),
-    error=(((0, "h", -0.5), (2, "h", 0.5)), ((1, "W", -0.5), (3, "W", 0.5))), error_order=0.5,
+    error=(((0, "h", -0.5), (2, "h", 0.5)), ((1, "W", -0.5), (3, "W", 0.5))), error_order=1.0,
 )  # fmt: skip
 
 MIDPOINT = SRK(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import secrets
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,12 @@ from sciad.progress import fraction_bar
 from sciad.solvers.fields import Compiled, field_for, is_inplace
 from sciad.solvers.sde.brownian import Brownian
 from sciad.solvers.sde.catalogue import find_sde_method
+from sciad.solvers.sde.ending import Ending
+from sciad.solvers.sde.integrate_adaptive import Control
 from sciad.solvers.sde.problem import Grid, Sde, fixed_grid
+from sciad.solvers.sde.program import SRK
 from sciad.solvers.sde.result import SdeResult
+from sciad.solvers.sde.stiffness import is_stiff
 from sciad.solvers.sde.task import Task
 from sciad.tape import array, custom_node, is_traced, value_of
 from sciad.tree import tree_map
@@ -57,31 +61,46 @@ def solve_sde(
     begin = time.perf_counter()
     problem = _Problem(drift, diffusion, t_span, y0, t_eval, args, noise)
     seed = _seed(seed)
-    chosen = find_sde_method(method, noise, calculus, dt is None)
+    chosen = find_sde_method(
+        method, noise, calculus, dt is None, lambda: is_stiff(problem.sde.drift, problem.t_span, problem.y0, problem.p, dt)
+    )
     if paths is not None and (int(paths) != paths or paths < 1):
         raise ValueError(f"paths must be a positive whole number or None, not {paths!r}")
-    if dt is None:
-        raise NotImplementedError
-    if not (dt > 0 and math.isfinite(dt)):
+    if dt is not None and not (dt > 0 and math.isfinite(dt)):
         raise ValueError(f"dt must be positive and finite, not {dt!r}; t_span gives the direction")
-    grid = fixed_grid(problem.t_span, float(dt), problem.t_eval)
-    if chosen.levy and problem.sde.m > 1:
-        grid = Grid(grid.times, grid.wanted, levy_pieces or max(1, math.ceil(abs(problem.t_span[1] - problem.t_span[0]) / dt)))
+    task = Task(problem.sde, chosen, problem.y0, problem.p, problem.q, problem.t_span, seed, int(paths or 1), calculus)
     bar = fraction_bar(f"solve_sde, {chosen.name}") if progress else nullcontext()
     with bar as tell:
-        task = Task(
-            problem.sde, chosen, problem.y0, problem.p, problem.q, problem.t_span, seed, int(paths or 1), grid, calculus, tell,
-        )  # fmt: skip
-        ys, failed = problem.run(task, adjoint)
-    if paths is None:
-        ys = ys[0]
-    bad = np.flatnonzero(failed)
-    message = "The solver successfully reached the end of the integration interval." if not len(bad) else _message(task, failed, bad)
+        if dt is None:
+            control = _control(rtol, atol, min_step, max_step, max_steps)
+            times, ys, end = problem.adaptive(task.with_(control=control, progress=tell), adjoint, paths is None)
+        else:
+            grid = _grid(problem, chosen, float(dt), levy_pieces)
+            times = grid.times[grid.wanted]
+            ys, end = problem.fixed(task.with_(grid=grid, progress=tell), adjoint)
+    brownian = Brownian(seed, problem.t_span, problem.sde.m, task.paths)
     return SdeResult(
-        t=grid.times[grid.wanted], ys=ys, seed=seed, brownian=Brownian(seed, problem.t_span, problem.sde.m, int(paths or 1)), paths=paths,
-        method=chosen.name, naccept=grid.n_steps * task.paths, nreject=0, seconds=time.perf_counter() - begin, status=-1 if len(bad) else 0,
-        message=message, failed=bad,
+        t=times, ys=ys[0] if paths is None else ys, seed=seed, brownian=brownian, paths=paths, method=chosen.name, naccept=end.accepted, nreject=end.rejected, seconds=time.perf_counter() - begin,
+        status=-1 if len(end.failed) else 0, message=end.message, failed=end.failed,
     )  # fmt: skip
+
+
+def _grid(problem: _Problem, method: SRK, dt: float, levy_pieces: int | None) -> Grid:
+    grid = fixed_grid(problem.t_span, dt, problem.t_eval)
+    if not method.levy or problem.sde.m == 1:
+        return grid
+    return Grid(grid.times, grid.wanted, levy_pieces or max(1, math.ceil(abs(problem.t_span[1] - problem.t_span[0]) / dt)))
+
+
+def _control(rtol: float, atol: float, min_step: float, max_step: float, max_steps: int) -> Control:
+    for name, value in (("rtol", rtol), ("atol", atol), ("min_step", min_step)):
+        if np.ndim(value) or not value >= 0:
+            raise ValueError(f"`{name}` must be a number that is not negative, not {value!r}")
+    if rtol == 0 and atol == 0:
+        raise ValueError("rtol and atol must not both be 0")
+    if not max_step > 0 or max_steps < 1:
+        raise ValueError("`max_step` and `max_steps` must be positive.")
+    return Control(float(rtol), float(atol), float(min_step), float(max_step), max_steps=int(max_steps))
 
 
 def _seed(seed: int | None) -> int:
@@ -90,16 +109,6 @@ def _seed(seed: int | None) -> int:
     if isinstance(seed, (bool, float)) or int(seed) != seed or not 0 <= seed < 2**64:
         raise ValueError(f"seed must be a whole number from 0 to 2**64 - 1 or None, not {seed!r}")
     return int(seed)
-
-
-def _message(task: Task, failed: np.ndarray, bad: np.ndarray) -> str:
-    first = int(bad[0])
-    at = task.grid.times[failed[first] - 1]
-    more = f"{len(bad)} of {task.paths} paths failed, the first is number {first}: " if task.paths > 1 else ""
-    return (
-        f"{more}the state became infinite or NaN, or drift or diffusion aborted, in the step from t = {at:.6g}; take smaller steps, "
-        f"or check that the equation has a solution up to there"
-    )
 
 
 class _Problem:
@@ -135,18 +144,59 @@ class _Problem:
         )
         return first, second
 
-    def run(self, task: Task, adjoint: Any) -> tuple[Any, np.ndarray]:
-        """States (paths, m, *shape) and how each path ended."""
-        try:
-            if any(map(is_traced, self.parents)):
-                return self._traced(task, _find_adjoint(adjoint))
+    @property
+    def traced(self) -> bool:
+        """Whether anything that the solution depends on is being differentiated."""
+        return any(map(is_traced, self.parents))
+
+    def fixed(self, task: Task, adjoint: Any) -> tuple[Any, Ending]:
+        """States (paths, m, *shape) over the task's grid, and how the paths ended."""
+        with self._python_errors():
+            if self.traced:
+                return self._traced(task, find_adjoint(adjoint)), Ending(task.grid.n_steps * task.paths)
             walked = task.walk()
+            if walked.failed.any():
+                self._reraise()
+        end = Ending.of_grid(task, walked.failed)
+        for path in end.failed:
+            walked.ys[path, task.grid.wanted >= walked.failed[path]] = np.nan
+        return self._shaped(walked.ys), end
+
+    def adaptive(self, task: Task, adjoint: Any, single: bool) -> tuple[np.ndarray, Any, Ending]:
+        """Saved times, states (paths, m, *shape) with steps of its own for every path, and how the paths ended."""
+        everywhere = self.t_eval is None and single
+        wanted = self.t_eval if self.t_eval is not None else np.array(self.t_span)
+        task = task.with_(t_eval=wanted)
+        with self._python_errors():
+            if self.traced and not everywhere:
+                adjoint = find_adjoint(adjoint)
+                ys, ragged = self._traced(task, adjoint)
+                return wanted, ys, Ending.of_paths(task, ragged)
+            ragged = task.walk_adaptively(record=everywhere)
+            if ragged.counts[:, 2].any():
+                self._reraise()
+        end = Ending.of_paths(task, ragged)
+        if self.traced and len(end.failed):
+            raise SolveError(f"the SDE to be differentiated failed: {end.message}")
+        if everywhere:
+            grid = ragged.grid(0, wanted=False)
+            ys, _ = self.fixed(task.with_(grid=grid, control=None, progress=None), adjoint)
+            return grid.times, ys, end
+        for path in end.failed:
+            ragged.ys[path, ragged.reached(path) :] = np.nan
+        return wanted, self._shaped(ragged.ys), end
+
+    def _shaped(self, ys: np.ndarray) -> np.ndarray:
+        return ys.reshape(*ys.shape[:2], *self.shape)
+
+    @contextmanager
+    def _python_errors(self) -> Iterator[None]:
+        """Where a solve failed because a function that runs in Python raised, raise that."""
+        try:
+            yield
         except SolveError:
             self._reraise()
             raise
-        if walked.failed.any():
-            self._reraise()
-        return _blank(walked.ys, walked.failed, task).reshape(*walked.ys.shape[:2], *self.shape), walked.failed
 
     def _reraise(self) -> None:
         """Raise what a function that runs in Python raised."""
@@ -154,10 +204,10 @@ class _Problem:
             if hasattr(compiled.field, "reraise"):
                 compiled.field.reraise()
 
-    def _traced(self, task: Task, adjoint: Any) -> tuple[Any, np.ndarray]:
-        """Solve as one node of the tape, or on the tape itself."""
+    def _traced(self, task: Task, adjoint: Any) -> Any:
+        """Solve as one node of the tape, or on the tape itself; with adaptive steps, gives the steps, too."""
         if hasattr(adjoint, "trace"):
-            return adjoint.trace(task, self.functions, self.initial, self.args, self.shape), np.zeros(task.paths, np.int64)
+            return adjoint.trace(task, self.functions, self.initial, self.args, self.shape)
         ys, kept = adjoint.forward(task)
         active = [k for k, x in enumerate(self.parents) if is_traced(x)]
 
@@ -174,11 +224,11 @@ class _Problem:
             given: list = [None] * len(self.parents)
             for k, dot in zip(active, dots):
                 given[k] = dot
-            return adjoint.push(task, *self._flat_tangents(given)).reshape(ys.shape[0], ys.shape[1], *self.shape)
+            return self._shaped(adjoint.push(task, kept, *self._flat_tangents(given)))
 
-        out = ys.reshape(ys.shape[0], ys.shape[1], *self.shape)
         name = f"solve_sde of `{self.sde.drift.name}` and `{self.sde.diffusion.name}`"
-        return custom_node(out, [self.parents[k] for k in active], vjp, jvp, name), np.zeros(task.paths, np.int64)
+        node = custom_node(self._shaped(ys), [self.parents[k] for k in active], vjp, jvp, name)
+        return node if task.control is None else (node, kept.ragged)
 
     def _flat_tangents(self, dots: list) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Tangents of y0, p and q from those of the parents."""
@@ -193,16 +243,15 @@ class _Problem:
         return y_dot, found[0], found[1]
 
 
-def _find_adjoint(adjoint: Any) -> Any:
-    """The adjoint of a name, or of an object of `sciad.adjoints` that has one of the same name for SDEs."""
-    name = adjoint if isinstance(adjoint, str) else getattr(adjoint, "sde_name", type(adjoint).__name__.lower())
+def find_adjoint(adjoint: Any) -> Any:
+    """The adjoint of a name, or the one for SDEs of an object of `sciad.adjoints` for ODEs, with as many checkpoints."""
     if hasattr(adjoint, "for_sde"):
         return adjoint
+    name = adjoint if isinstance(adjoint, str) else type(adjoint).__name__.lower()
     if name not in _ADJOINTS:
         raise ValueError(f"unknown adjoint {adjoint!r} for an SDE; choose from {', '.join(map(repr, _ADJOINTS))}")
-    found = _ADJOINTS[name]
     checkpoints = getattr(adjoint, "checkpoints", None)
-    return found if checkpoints is None else found.with_checkpoints(checkpoints)
+    return _ADJOINTS[name] if checkpoints is None else _ADJOINTS[name].with_checkpoints(checkpoints)
 
 
 def _arguments(args: Any) -> tuple:
@@ -261,12 +310,3 @@ def _diffusion_shape(diffusion: Callable, t0: float, state: np.ndarray, args: tu
         hint = f"; noise='general' takes {expected}" if len(shape) == state.ndim + 1 else ""
         raise ShapeError(f"diffusion `{name}` returns shape {shape}; {noise} noise needs the shape of y, {state.shape}{hint}")
     return shape if matrix else None
-
-
-def _blank(ys: np.ndarray, failed: np.ndarray, task: Task) -> np.ndarray:
-    """NaN where a path did not get to."""
-    for path in np.flatnonzero(failed):
-        ys[path, task.grid.wanted >= failed[path]] = np.nan
-    return ys
-
-

@@ -58,6 +58,10 @@ class Plan:
         """Entries of scratch memory for n states."""
         return sum(eval(size, {"n": n, "m": self.m, "nm": n * self.m}) for _, size in self.vectors) + 8
 
+    def used(self, s: int) -> bool:
+        """Whether the step depends on evaluation s; if not, only its error estimate does."""
+        return any(j == s for terms in [self.end, *[e.terms for e in self.stages]] for j, _, _ in terms)
+
     # -- source ------------------------------------------------------------------------------------------------------------------
     def header(self, *names: str) -> list[str]:
         """Load slots into local names, and find the vectors."""

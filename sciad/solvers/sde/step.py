@@ -49,7 +49,8 @@ def _source_of_step(plan: Plan) -> str:
         else:
             function, parameters = ("f", "p") if stage.of == "f" else ("g", "q")
             body += checked(f"call_address({function}, {plan.time(s)}, {plan.point(s)}, {parameters}, k{s})")
-        lines += indent([*body, *plan.products(s)])
+        body += plan.products(s)
+        lines += indent(body if plan.used(s) else ["if error != 0:", *indent(body)])
     lines += indent(
         ["for i in range(n):", *indent(plan.loads([plan.end])), f"    put_apart(y_new, i, get_apart(y, i) + {plan.sum(plan.end)})"]
     )
