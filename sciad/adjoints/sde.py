@@ -7,27 +7,25 @@ from typing import Any
 
 import numpy as np
 
+from sciad.adjoints.sde_direct import SdeDirect
 from sciad.adjoints.sde_discrete import Cotangents, walk_grid_back
+from sciad.adjoints.sde_forward import SdeForward
+from sciad.adjoints.sde_kept import Kept, Pushed, adaptive_steps, grid_states
 from sciad.adjoints.sde_ragged import walk_paths_back
-from sciad.errors import SolveError
-from sciad.solvers.sde.ending import Ending
-from sciad.solvers.sde.integrate import Walked
-from sciad.solvers.sde.integrate_adaptive import Ragged
 from sciad.solvers.sde.solve import register_sde_adjoints
 from sciad.solvers.sde.task import Task
 
-__all__ = ["SdeDiscrete", "SDE_ADJOINTS"]
+__all__ = ["SDE_ADJOINTS", "SdeDirect", "SdeDiscrete", "SdeForward"]
 
 
 @dataclass(frozen=True)
-class SdeDiscrete:
+class SdeDiscrete(Pushed):
     """The exact derivative of the steps taken for the noise that was drawn, which is made again from the seed.
 
     `checkpoints`: states kept for each path; None: all of them, up to 256 MiB, beyond that about the square root of their number.
     """
 
     checkpoints: int | None = None
-    for_sde = True
 
     def with_checkpoints(self, checkpoints: int) -> SdeDiscrete:
         """The same with so many states kept."""
@@ -38,8 +36,7 @@ class SdeDiscrete:
         if task.control is not None:
             ragged = adaptive_steps(task)
             return ragged.ys, Kept(ragged=ragged)
-        walked = task.walk(record=True, checkpoints=self.checkpoints)
-        refuse_failure(Ending.of_grid(task, walked.failed))
+        walked = grid_states(task, record=True, checkpoints=self.checkpoints)
         return walked.ys, Kept(walked)
 
     def backward(self, task: Task, kept: Kept, ys_bar: np.ndarray) -> Cotangents:
@@ -54,26 +51,5 @@ class SdeDiscrete:
         return Cotangents(found.y0.sum(axis=0), found.p, found.q)
 
 
-@dataclass(frozen=True)
-class Kept:
-    """States on a grid, or the steps that paths took."""
-
-    walked: Walked | None = None
-    ragged: Ragged | None = None
-
-
-def adaptive_steps(task: Task) -> Ragged:
-    """The steps of an adaptive solve; SolveError where a path fails."""
-    ragged = task.walk_adaptively(record=True)
-    refuse_failure(Ending.of_paths(task, ragged))
-    return ragged
-
-
-def refuse_failure(end: Ending) -> None:
-    """SolveError where a path did not reach the end."""
-    if len(end.failed):
-        raise SolveError(f"the SDE to be differentiated failed: {end.message}")
-
-
-SDE_ADJOINTS: dict[str, Any] = {"auto": SdeDiscrete(), "discrete": SdeDiscrete()}
+SDE_ADJOINTS: dict[str, Any] = {"auto": SdeDiscrete(), "discrete": SdeDiscrete(), "forward": SdeForward(), "direct": SdeDirect()}
 register_sde_adjoints(SDE_ADJOINTS)

@@ -80,7 +80,8 @@ def solve_sde(
             ys, end = problem.fixed(task.with_(grid=grid, progress=tell), adjoint)
     brownian = Brownian(seed, problem.t_span, problem.sde.m, task.paths)
     return SdeResult(
-        t=times, ys=ys[0] if paths is None else ys, seed=seed, brownian=brownian, paths=paths, method=chosen.name, naccept=end.accepted, nreject=end.rejected, seconds=time.perf_counter() - begin,
+        t=times, ys=ys[0] if paths is None else ys, seed=seed, brownian=brownian, paths=paths, method=chosen.name,
+        naccept=end.accepted, nreject=end.rejected, seconds=time.perf_counter() - begin,
         status=-1 if len(end.failed) else 0, message=end.message, failed=end.failed,
     )  # fmt: skip
 
@@ -126,23 +127,21 @@ class _Problem:
         self.t_span = _span(t_span)
         self.t_eval = _times(t_eval, self.t_span)
         self.shape, self.y0 = state.shape, np.array(state, float).reshape(-1)
-        self.fields = self._fields(state, noise)
-        leaves = [c.field.leaves(self.args, fun) for c, fun in zip(self.fields, self.functions)]
+        self.fields, leaves = self._fields(state, noise)
         self.p, self.q = (c.field.pack(x) for c, x in zip(self.fields, leaves))
         self.n_p = len(leaves[0])
         self.parents = [y0, *leaves[0], *leaves[1]]
-        self.initial = y0
 
-    def _fields(self, state: np.ndarray, noise: str) -> tuple[Compiled, Compiled]:
+    def _fields(self, state: np.ndarray, noise: str) -> tuple[tuple[Compiled, Compiled], tuple[list, list]]:
         drift, diffusion = self.functions
-        first = field_for(drift, self.shape, self.args, inplace=is_inplace(drift, len(self.args)))
+        first, drift_leaves = field_for(drift, self.shape, self.args, inplace=is_inplace(drift, len(self.args)))
         inplace = is_inplace(diffusion, len(self.args))
         out_shape = _diffusion_shape(diffusion, self.t_span[0], state, self.args, noise, inplace)
-        second = field_for(diffusion, self.shape, self.args, inplace=inplace, out_shape=out_shape)
+        second, diffusion_leaves = field_for(diffusion, self.shape, self.args, inplace=inplace, out_shape=out_shape)
         self.sde = Sde(
             first.field, second.field, noise, {"diagonal": state.size, "scalar": 1}.get(noise, out_shape[-1] if out_shape else 1)
         )
-        return first, second
+        return (first, second), (drift_leaves, diffusion_leaves)
 
     @property
     def traced(self) -> bool:
@@ -207,7 +206,8 @@ class _Problem:
     def _traced(self, task: Task, adjoint: Any) -> Any:
         """Solve as one node of the tape, or on the tape itself; with adaptive steps, gives the steps, too."""
         if hasattr(adjoint, "trace"):
-            return adjoint.trace(task, self.functions, self.initial, self.args, self.shape)
+            leaves = self.parents[1 : 1 + self.n_p], self.parents[1 + self.n_p :]
+            return adjoint.trace(task, self.parents[0], leaves, self.shape)
         ys, kept = adjoint.forward(task)
         active = [k for k, x in enumerate(self.parents) if is_traced(x)]
 
