@@ -1,0 +1,115 @@
+"""Forward sensitivities of SDE solves: the tangent of every step, in one direction, beside the step itself."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from sciad.errors import SciadError
+from sciad.solvers.sde.assemble import load
+from sciad.solvers.sde.problem import NOISE_SEGMENT, Grid, Workspace, block_size, run_blocks
+from sciad.solvers.sde.program import SRK
+from sciad.solvers.sde.source import Plan, checked, indent
+from sciad.solvers.sde.step import helpers
+from sciad.solvers.sde.task import Task
+from sciad.solvers.sde.walk import compiled_walk
+
+__all__ = ["step_dot_kernel", "walk_tangent"]
+
+
+class TangentPlan(Plan):
+    """The plan of a step with tangents behind it; the state is y and its tangent, 2 n entries."""
+
+    def __init__(self, method: SRK, shape: str, m: int) -> None:
+        super().__init__(method, shape, m)
+        for s, stage in enumerate(self.stages):
+            if self.point(s) != "y":
+                self.add(f"x{s}_dot", "n")
+            self.add(f"k{s}_dot", "nm" if stage.of == "g" and self.matrix else "n")
+        for j, noises in self.uses.items():
+            for noise in noises if self.matrix else ():
+                self.add(f"p{j}{noise}_dot", "n")
+        if method.implicit:
+            self.add("blank", "n")
+
+    def move_dot(self, s: int) -> list[str]:
+        """The tangent of the point of evaluation s (for an implicit one, without its own part)."""
+        stage = self.stages[s]
+        if self.point(s) == "y":
+            return []
+        total = f"get_apart(y_dot, i) + {self.sum(stage.terms, '_dot')}" if stage.terms else "get_apart(y_dot, i)"
+        return ["for i in range(n):", *indent(self.loads([stage.terms])), f"    put_apart(x{s}_dot, i, {total})"]
+
+
+@cache
+def step_dot_kernel(method: SRK, shape: str, m: int) -> int:
+    """Address of the step of y and its tangent together, with the signature of a step."""
+    plan = TangentPlan(method, shape, m)
+    return load(helpers(method) + _source(plan), f"step_dot_{method.name.lower()}_{shape}").step.address
+
+
+def _source(plan: TangentPlan) -> str:
+    header = plan.header("Y_NEW", "JAC", "F_JVP", "G_JVP", "P_DOT", "Q_DOT")
+    lines = ["@cfunc(kernel_signature(2, 1))", "def step(t, h, slots):"]
+    lines += [line if line != "    nm = n * m" else "    n = n // 2\n    nm = n * m" for line in header]
+    lines += ["    y_dot, y_new_dot = y + 8 * n, y_new + 8 * n"]
+    body: list[str] = []
+    for s in range(len(plan.stages)):
+        if plan.used(s):
+            body += _evaluation(plan, s)
+    body += ["for i in range(n):", *indent(plan.loads([plan.end]))]
+    body += [f"    put_apart(y_new, i, get_apart(y, i) + {plan.sum(plan.end)})"]
+    body += [f"    put_apart(y_new_dot, i, get_apart(y_dot, i) + {plan.sum(plan.end, '_dot')})"]
+    return "\n".join([*lines, *indent(body), "    return 0", ""])
+
+
+def _evaluation(plan: TangentPlan, s: int) -> list[str]:
+    stage, point = plan.stages[s], plan.point(s)
+    lines = plan.move(s) + plan.move_dot(s)
+    if stage.gamma:
+        lines += plan.solve(s)
+        # (I - gamma h J) x_dot = base_dot + gamma h f_p p_dot
+        lines += ["for i in range(n):", "    put(blank, i, 0.0)"]
+        lines += checked(f"call_address(f_jvp, {plan.time(s)}, 0.0, {point}, blank, p, p_dot, k{s}, k{s}_dot)")
+        lines += ["for i in range(n):", f"    put({point}_dot, i, get({point}_dot, i) + {stage.gamma!r} * h * get(k{s}_dot, i))"]
+        lines += checked(f"call_address(jac, {plan.time(s)}, {point}, p, lu)")
+        lines += [f"matrix({stage.gamma!r} * h, n, lu)", *checked("factor(n, lu, pivot)"), f"solve(n, lu, pivot, {point}_dot)"]
+    letter, parameters = ("f", "p") if stage.of == "f" else ("g", "q")
+    given = f"{plan.time(s)}, 0.0, {point}, {point}_dot, {parameters}, {parameters}_dot"
+    lines += checked(f"call_address({letter}_jvp, {given}, k{s}, k{s}_dot)")
+    return lines + plan.products(s) + plan.products(s, "_dot")
+
+
+def walk_tangent(task: Task, y_dot: np.ndarray, p_dot: np.ndarray, q_dot: np.ndarray) -> np.ndarray:
+    """Tangents of the saved states, (paths, m, n), over the task's grid, in the direction y_dot (n,), p_dot (n_p,), q_dot (n_q,)."""
+    if not isinstance(task.method, SRK):
+        raise SciadError(f"{task.method.name} has no forward sensitivities; differentiate in reverse, or choose another method")
+    n, paths, grid = task.sde.n, task.paths, task.grid
+    ys, failed = np.empty((paths, len(grid.wanted), 2 * n)), np.zeros(paths, np.int64)
+    start = np.concatenate([task.y0, y_dot])
+    wanted = np.argsort(grid.wanted, kind="stable")
+    ordered = Grid(grid.times, grid.wanted[wanted])
+    plan = TangentPlan(task.method, task.sde.shape, task.sde.m)
+    dots = np.ascontiguousarray(p_dot, np.float64), np.ascontiguousarray(q_dot, np.float64)
+
+    def make() -> Workspace:
+        w = Workspace(task.sde, task.method, task.p, task.q, task.t_span, task.seed, task.first_path)
+        w.noise(ordered, min(NOISE_SEGMENT, max(grid.n_steps, 1)), grid.levy)
+        w.put(
+            N=2 * n,
+            STATE=np.zeros((w.block, 2, 2 * n)),
+            WORK=np.zeros(plan.size(n)),
+            TOTAL=paths,
+            Y0=start,
+            ALL_SAVED=ys,
+            ALL_FAILED=failed,
+        )
+        w.put(F_JVP=task.sde.drift.jvp, G_JVP=task.sde.diffusion.jvp, P_DOT=dots[0], Q_DOT=dots[1])
+        w.put(STEP=step_dot_kernel(task.method, task.sde.shape, task.sde.m))
+        return w
+
+    run_blocks(make, compiled_walk(), -(-paths // block_size(task.sde.m)))
+    out = np.empty((paths, len(grid.wanted), n))
+    out[:, wanted] = ys[:, :, n:]
+    return out

@@ -1,0 +1,69 @@
+"""Solve an SDE with fixed steps, from Python: many paths over one grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from sciad.solvers.sde.problem import NOISE_SEGMENT, Grid, Sde, Workspace, block_size, run_blocks
+from sciad.solvers.sde.program import SRK
+from sciad.solvers.sde.walk import compiled_walk
+
+__all__ = ["Walked", "walk_grid", "FIRST_STATES"]
+
+FIRST_STATES = 256 * 2**20  # bytes of states that are kept for the way back before some are left out
+
+
+@dataclass(frozen=True)
+class Walked:
+    """States at the wanted points (paths, m, n), for each path 0 or 1 + the step that failed, and the record for the way back."""
+
+    ys: np.ndarray
+    failed: np.ndarray
+    record: np.ndarray | None
+    every: int
+
+
+def walk_grid(
+    sde: Sde, method: SRK, grid: Grid, y0: np.ndarray, p: np.ndarray, q: np.ndarray, *, seed: int, paths: int, t_span: tuple[float, float],
+    first_path: int = 0, record: bool = False, checkpoints: int | None = None, progress: Callable[[float], None] | None = None,
+) -> Walked:  # fmt: skip
+    """Walk `paths` paths over the grid from y0 (n,) or (paths, n); with `record`, keep states for the way back.
+
+    `checkpoints`: states kept for each path; None: all, or where they would take more than 256 MiB, about the square root of their number.
+    """
+    n, steps = sde.n, grid.n_steps
+    every = 1
+    if record:
+        every = _every(steps, paths * n, checkpoints)
+    ys, failed = np.empty((paths, len(grid.wanted), n)), np.zeros(paths, np.int64)
+    rows = -(-steps // every) if record else 0
+    states = np.empty((paths, rows, n)) if record else None
+    y0 = np.ascontiguousarray(y0, np.float64)
+    wanted = np.argsort(grid.wanted, kind="stable")
+    ordered = Grid(grid.times, grid.wanted[wanted])
+    monotone = bool(np.all(wanted == np.arange(len(wanted))))
+
+    def make() -> Workspace:
+        workspace = Workspace(sde, method, p, q, t_span, seed, first_path)
+        workspace.noise(ordered, min(NOISE_SEGMENT, max(steps, 1)), grid.levy)
+        workspace.put(TOTAL=paths, Y0=y0, Y0_STRIDE=8 * n if y0.ndim == 2 else 0, ALL_SAVED=ys, ALL_FAILED=failed, EVERY=every)
+        if record:
+            workspace.put(ALL_RECORD=states, N_ROWS=rows)
+        return workspace
+
+    run_blocks(make, compiled_walk(), -(-paths // block_size(sde.m)), progress)
+    if not monotone:
+        back = np.empty_like(ys)
+        back[:, wanted] = ys
+        ys = back
+    return Walked(ys, failed, states, every)
+
+
+def _every(steps: int, size: int, checkpoints: int | None) -> int:
+    if checkpoints is not None:
+        return max(1, -(-steps // checkpoints))
+    return 1 if 8 * steps * size <= FIRST_STATES else max(1, math.isqrt(steps))

@@ -1,0 +1,157 @@
+"""A stochastic problem as kernels see it, its grid, and the memory of one thread."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+
+from sciad.solvers.sde import layout as s
+from sciad.solvers.sde.brownian import Columns
+from sciad.solvers.sde.program import SRK
+from sciad.solvers.sde.step import noise_shape, step_kernel, work_size
+
+__all__ = ["Sde", "Grid", "Workspace", "fixed_grid", "block_size", "run_blocks", "NOISE_SEGMENT"]
+
+NOISE_SEGMENT = 64  # steps whose increments are made at a time: they stay in the cache
+COLUMNS = 32  # Brownian motions that are advanced together, at least
+
+
+@dataclass(frozen=True)
+class Sde:
+    """dy = f dt + g . dW: compiled forms of drift and diffusion (`sciad.field.Field`, or anything with its addresses and sizes)."""
+
+    drift: Any
+    diffusion: Any
+    noise: str
+    m: int
+
+    @property
+    def n(self) -> int:
+        """Number of states."""
+        return self.drift.n
+
+    @property
+    def shape(self) -> str:
+        """How increments act: "diagonal", "scalar" or "matrix"."""
+        return noise_shape(self.noise)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Times of the steps (N + 1,), and which of them are saved (m,)."""
+
+    times: np.ndarray
+    wanted: np.ndarray
+    levy: int = field(default=0)
+
+    @property
+    def n_steps(self) -> int:
+        """Number of steps."""
+        return len(self.times) - 1
+
+
+def fixed_grid(t_span: tuple[float, float], dt: float, t_eval: np.ndarray | None) -> Grid:
+    """Steps of size dt from t_span[0] on, the last one cut; a step is cut in two where a saved time lies inside it."""
+    t0, t1 = t_span
+    direction = 1.0 if t1 >= t0 else -1.0
+    count = int(np.floor(abs(t1 - t0) / dt + 1e-9))
+    times = t0 + direction * dt * np.arange(count + 1)
+    if abs(t1 - times[-1]) > 1e-9 * dt:
+        times = np.append(times, t1)
+    times[-1] = t1
+    if t_eval is None:
+        return Grid(times, np.arange(len(times)))
+    place = (
+        np.clip(np.searchsorted(direction * times, direction * t_eval), 1, len(times) - 1) if len(times) > 1 else np.zeros(len(t_eval), int)
+    )
+    nearest = np.where(abs(times[place] - t_eval) <= abs(times[place - 1] - t_eval), place, place - 1) if len(times) > 1 else place
+    inside = abs(times[nearest] - t_eval) > 1e-9 * dt
+    everything = np.concatenate([times, t_eval[inside]])
+    order = np.argsort(direction * everything, kind="stable")
+    position = np.empty(len(order), np.int64)
+    position[order] = np.arange(len(order))
+    wanted = position[nearest]
+    wanted[inside] = position[len(times) :]
+    return Grid(np.ascontiguousarray(everything[order]), wanted)
+
+
+def block_size(m: int) -> int:
+    """Paths that are walked together; it depends on m only, so that sums over blocks do not depend on threads."""
+    size = 1
+    while size * m < COLUMNS:
+        size *= 2
+    return size
+
+
+class Workspace:
+    """Slots and scratch memory of one thread; keeps everything behind the addresses alive."""
+
+    def __init__(
+        self, sde: Sde, method: SRK, p: np.ndarray, q: np.ndarray, t_span, seed: int, first_path: int, block: int | None = None
+    ) -> None:
+        n, m = sde.n, sde.m
+        self.slots, self.reals = np.zeros(s.N_SLOTS, np.int64), np.zeros(s.N_REALS)
+        self.block = block_size(m) if block is None else block
+        self.columns = Columns(self.slots, self.reals, seed, t_span, m, np.arange(self.block))
+        self.work = np.zeros(work_size(method, sde.shape, n, m))
+        self.state = np.zeros((self.block, 2, n))
+        self.kept: list[Any] = [p, q, sde]
+        self.put(F=sde.drift.f, G=sde.diffusion.f, P=p, Q=q, N=n, M=m, STEP=step_kernel(method, sde.shape, m), WORK=self.work)
+        self.put(STATE=self.state, BLOCK=self.block, FIRST_PATH=first_path, N_P=len(p), N_Q=len(q), EVERY=1, SEGMENT=NOISE_SEGMENT)
+        if method.implicit:
+            self.put(JAC=sde.drift.jac)
+
+    def put(self, **values: Any) -> None:
+        """Fill slots by name: numbers, or arrays, whose address is taken and which are kept."""
+        for name, value in values.items():
+            if isinstance(value, np.ndarray):
+                assert value.flags.c_contiguous, name
+                self.kept.append(value)
+                value = value.ctypes.data
+            self.slots[getattr(s, name)] = value
+
+    def noise(self, grid: Grid, segment: int, n_levy: int) -> None:
+        """Make room for the noise of a segment of steps, and bind the grid."""
+        m = int(self.slots[s.M])
+        row = 2 * m + (m * m if n_levy else 0)
+        self.put(SEGMENT=segment, N_LEVY=n_levy, NOISE=np.empty(self.block * segment * row))
+        self.put(GRID=grid.times, N_STEPS=grid.n_steps, WANTED=np.ascontiguousarray(grid.wanted, np.int64), N_WANTED=len(grid.wanted))
+
+
+def threads() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_blocks(make: Callable[[], Workspace], kernel: Callable, n_blocks: int, progress: Callable[[float], None] | None = None) -> None:
+    """Run ``kernel(slots, reals, first, last)`` over all blocks, in pieces, on all cores; every thread has a workspace of its own."""
+    n_threads = min(threads(), n_blocks)
+    pieces = min(n_blocks, n_threads if progress is None else max(n_threads, 20))
+    bounds = np.linspace(0, n_blocks, pieces + 1).astype(int)
+    if n_threads == 1:
+        workspace = make()
+        for k in range(pieces):
+            kernel(workspace.slots, workspace.reals, bounds[k], bounds[k + 1])
+            if progress is not None:
+                progress((k + 1) / pieces)
+        return
+
+    spaces: SimpleQueue[Workspace] = SimpleQueue()
+    for _ in range(n_threads):  # here, not in the threads: addresses may have to be compiled first
+        spaces.put(make())
+
+    def work(k: int) -> None:
+        workspace = spaces.get()
+        kernel(workspace.slots, workspace.reals, bounds[k], bounds[k + 1])
+        spaces.put(workspace)
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        for k, _ in enumerate(pool.map(work, range(pieces))):
+            if progress is not None:
+                progress((k + 1) / pieces)

@@ -1,0 +1,169 @@
+"""Pieces of source that step, transposed step and tangent step share: where their vectors are, noises, sums of terms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sciad.solvers.sde.program import SRK, Evaluation, Terms
+
+__all__ = ["Plan"]
+
+#: Componentwise noises in terms of the increment w, the Levy area z0 = H, root = sqrt |h| and size = |h|.
+COMPONENTWISE = {
+    "R": "root", "W": "w", "Z": "(0.5 * w + z0)",
+    "Q": "(0.5 * (w * w - {ito} * size) * per_root)", "T": "(w * (w * w - {three} * size) * (per_root * per_root / 6.0))",
+}  # fmt: skip
+
+
+class Plan:
+    """Layout of the scratch memory of one method for one shape of noise ("diagonal", "scalar" or "matrix"), and source over it.
+
+    Vectors are named x<s> (points), k<s> (evaluations), v<noise> (noise vectors) and p<s><noise> (products of a matrix with a noise).
+    """
+
+    def __init__(self, method: SRK, shape: str, m: int) -> None:
+        self.method, self.shape, self.m = method, shape, m
+        self.stages, self.end = method.tables(m)
+        self.matrix = shape == "matrix"
+        self.vectors: list[tuple[str, str]] = []  # (name, size as source)
+        everything = [e.terms for e in self.stages] + [self.end, *method.error]
+        uses = sorted({(j, noise) for terms in everything for j, noise, _ in terms if self.stages[j].of == "g"})
+        self.uses = {j: [noise for k, noise in uses if k == j] for j in range(len(self.stages))}
+        for s, stage in enumerate(self.stages):
+            if stage.terms or stage.gamma:
+                self.add(f"x{s}", "n")
+            if stage.gamma:
+                self.add(f"base{s}", "n")
+            self.add(f"k{s}", "nm" if stage.of == "g" and self.matrix else "n")
+        if self.matrix:
+            for noise in self.vector_noises:
+                self.add(f"v{noise}", "m")
+            for j, noise in uses:
+                self.add(f"p{j}{noise}", "n")
+        if method.implicit:
+            self.add("lu", "n * n")
+            self.add("update", "n")
+            self.add("pivot", "n")
+
+    def add(self, name: str, size: str) -> None:
+        """Reserve one more vector."""
+        self.vectors.append((name, size))
+
+    @property
+    def vector_noises(self) -> list[str]:
+        """Noises that need a vector of their own: all but the increment itself and single columns."""
+        return sorted({noise for noises in self.uses.values() for noise in noises if noise[0] in "ZL"})
+
+    def size(self, n: int) -> int:
+        """Entries of scratch memory for n states."""
+        return sum(eval(size, {"n": n, "m": self.m, "nm": n * self.m}) for _, size in self.vectors) + 8
+
+    def used(self, s: int) -> bool:
+        """Whether the step depends on evaluation s; if not, only its error estimate does."""
+        return any(j == s for terms in [self.end, *[e.terms for e in self.stages]] for j, _, _ in terms)
+
+    # -- source ------------------------------------------------------------------------------------------------------------------
+    def header(self, *names: str) -> list[str]:
+        """Load slots into local names, and find the vectors."""
+        lines = [
+            f"    {name.lower()} = get_int(slots, {name})"
+            for name in ("F", "G", "P", "Q", "N", "M", "Y", "DW", "AREA", "LEVY", "WORK", *names)
+        ]
+        lines += ["    nm = n * m", "    size = abs(h)", "    root = math.sqrt(size)", "    per_root = 1.0 / root"]
+        offset: list[str] = ["work"]
+        for name, size in self.vectors:
+            lines.append(f"    {name} = {' + '.join(offset)}")
+            offset = [name, f"8 * ({size})"]
+        if self.shape == "scalar":
+            lines += ["    w = get(dw, 0)", "    z0 = get(area, 0)"]
+        for noise in self.vector_noises if self.matrix else ():
+            lines += self._noise_vector(noise)
+        return lines
+
+    def _noise_vector(self, noise: str) -> list[str]:
+        if noise == "Z":
+            return ["    for j in range(m):", "        put(vZ, j, 0.5 * get(dw, j) + get(area, j))"]
+        k = int(noise[1:]) - 1
+        ito = [f"    put(v{noise}, {k}, get(v{noise}, {k}) - 0.5 * size * per_root)"] if self.method.calculus == "ito" else []
+        levy = [f"    for j in range(m):\n        put(v{noise}, j, get(v{noise}, j) + get(levy, {k} * m + j) * per_root)"]
+        return [
+            "    for j in range(m):", f"        put(v{noise}, j, 0.5 * get(dw, {k}) * get(dw, j) * per_root)", *ito,
+            *(levy if self.method.levy else []),
+        ]  # fmt: skip
+
+    def noise(self, name: str) -> str:
+        """A noise as an expression of w and z0."""
+        ito = self.method.calculus == "ito"
+        return COMPONENTWISE[name].format(ito=1.0 if ito else 0.0, three=3.0 if ito else 0.0)
+
+    def point(self, s: int) -> str:
+        """Name of the point of evaluation s."""
+        return f"x{s}" if self.stages[s].terms or self.stages[s].gamma else "y"
+
+    def time(self, s: int) -> str:
+        """Time of evaluation s, as source."""
+        c = self.stages[s].c
+        return "t" if c == 0 else f"t + {c!r} * h"
+
+    def loads(self, terms: Iterable[Terms]) -> list[str]:
+        """Lines inside a loop over components that load what componentwise noises need."""
+        if self.shape != "diagonal":
+            return []
+        noises = {noise for part in terms for _, noise, _ in part}
+        lines = ["w = get_apart(dw, i)"] if noises & {"W", "Q", "T", "Z"} else []
+        return lines + (["z0 = get_apart(area, i)"] if "Z" in noises else [])
+
+    def sum(self, terms: Terms, suffix: str = "") -> str:
+        """Source of sum of terms at component i; `suffix` names other vectors of evaluations ("_dot")."""
+        groups: dict[str, list[str]] = {}
+        for j, noise, a in terms:
+            if noise == "h":
+                groups.setdefault("h", []).append(f"{a!r} * get_apart(k{j}{suffix}, i)")
+            elif self.matrix:
+                groups.setdefault("", []).append(f"{a!r} * get(p{j}{noise}{suffix}, i)")
+            else:
+                groups.setdefault(self.noise(noise), []).append(f"{a!r} * get_apart(k{j}{suffix}, i)")
+        parts = [f"{factor} * ({' + '.join(inner)})" if factor else " + ".join(inner) for factor, inner in groups.items()]
+        return " + ".join(parts) or "0.0"
+
+    def products(self, s: int, suffix: str = "") -> list[str]:
+        """Multiply the matrix of evaluation s with the noises that it is used with."""
+        lines: list[str] = []
+        for noise in self.uses[s] if self.matrix else ():
+            target = f"p{s}{noise}{suffix}"
+            if noise[0] == "E":
+                lines += ["for i in range(n):", f"    put({target}, i, root * get(k{s}{suffix}, i * m + {int(noise[1:]) - 1}))"]
+                continue
+            vector = "dw" if noise == "W" else f"v{noise}"
+            lines += [
+                "for i in range(n):", "    total = 0.0", "    for j in range(m):",
+                f"        total = fast_add(total, get(k{s}{suffix}, i * m + j) * get({vector}, j))", f"    put({target}, i, total)",
+            ]  # fmt: skip
+        return lines
+
+    def move(self, s: int) -> list[str]:
+        """Compute the point of evaluation s (for an implicit one, without its own part)."""
+        stage = self.stages[s]
+        if not (stage.terms or stage.gamma):
+            return []
+        target = f"base{s}" if stage.gamma else f"x{s}"
+        total = f"get_apart(y, i) + {self.sum(stage.terms)}" if stage.terms else "get_apart(y, i)"
+        return ["for i in range(n):", *[f"    {line}" for line in self.loads([stage.terms])], f"    put_apart({target}, i, {total})"]
+
+    def solve(self, s: int) -> list[str]:
+        """Newton's iteration for an implicit evaluation; leaves f(x) in its k."""
+        stage: Evaluation = self.stages[s]
+        return [
+            f"if newton({self.time(s)}, {stage.gamma!r} * h, n, f, jac, p, base{s}, x{s}, k{s}, lu, update, pivot) != 0:",
+            "    return 2",
+        ]  # fmt: skip
+
+
+def indent(lines: Iterable[str], by: int = 4) -> list[str]:
+    """Lines moved to the right."""
+    return [" " * by + part for line in lines for part in line.split("\n")]
+
+
+def checked(call: str) -> list[str]:
+    """A call of a C function whose status ends the step."""
+    return [f"if {call} != 0:", "    return 1"]

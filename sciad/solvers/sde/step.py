@@ -1,0 +1,74 @@
+"""The step kernel of a method, written out from its table and compiled once."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from sciad.solvers.link import _source
+from sciad.solvers.sde.assemble import load
+from sciad.solvers.sde.implicit_step import KERNELS
+from sciad.solvers.sde.program import SRK
+from sciad.solvers.sde.source import Plan, checked, indent
+
+__all__ = ["step_kernel", "work_size", "noise_shape", "helpers", "key_m"]
+
+
+def noise_shape(noise: str) -> str:
+    """How increments act: componentwise, as one number, or through a matrix."""
+    return noise if noise in ("diagonal", "scalar") else "matrix"
+
+
+def key_m(method: SRK, shape: str, m: int) -> int:
+    """Kernels depend on the number of Brownian motions only where the table does."""
+    return m if callable(method.evaluations) else 0
+
+
+def work_size(method: SRK, shape: str, n: int, m: int) -> int:
+    """Entries of scratch memory that a step needs."""
+    return Plan(method, shape, m).size(n)
+
+
+@cache
+def step_kernel(method: SRK, shape: str, m: int) -> int:
+    """Address of ``int64 step(t, h, slots)``: 0, 1 where a function aborted, 2 where an implicit equation was not solved."""
+    source = helpers(method) + _source_of_step(Plan(method, shape, m))
+    return load(source, f"step_{method.name.lower()}_{shape}").step.address
+
+
+def helpers(method: SRK) -> str:
+    """Source of the functions that generated steps call."""
+    return "".join(f"@njit(cache=False)\n{_source(function)}\n\n" for function in KERNELS) if method.implicit else ""
+
+
+def _source_of_step(plan: Plan) -> str:
+    lines = ["@cfunc(kernel_signature(2, 1))", "def step(t, h, slots):", *plan.header("Y_NEW", "JAC", "ERROR")]
+    for s, stage in enumerate(plan.stages):
+        body = plan.move(s)
+        if stage.gamma:
+            body += plan.solve(s)
+        else:
+            function, parameters = ("f", "p") if stage.of == "f" else ("g", "q")
+            body += checked(f"call_address({function}, {plan.time(s)}, {plan.point(s)}, {parameters}, k{s})")
+        body += plan.products(s)
+        lines += indent(body if plan.used(s) else ["if error != 0:", *indent(body)])
+    lines += indent(
+        ["for i in range(n):", *indent(plan.loads([plan.end])), f"    put_apart(y_new, i, get_apart(y, i) + {plan.sum(plan.end)})"]
+    )
+    return "\n".join([*lines, *indent(_estimate(plan)), "    return 0", ""])
+
+
+def _estimate(plan: Plan) -> list[str]:
+    """The mean square of the scaled error estimate, where it is wanted; ERROR holds it, then 1 / n, atol and rtol."""
+    if not plan.method.adaptive:
+        return []
+    parts = " + ".join(f"abs({plan.sum(terms)})" for terms in plan.method.error)
+    return [
+        "if error != 0:",
+        "    total, atol, rtol = 0.0, get(error, 2), get(error, 3)",
+        "    for i in range(n):",
+        *indent(plan.loads(plan.method.error), 8),
+        "        new = get(y_new, i)",
+        f"        ratio = ({parts}) / (atol + rtol * max(abs(get(y, i)), abs(new)))",
+        "        total += ratio * ratio + 0.0 * new",
+        "    put(error, 0, total * get(error, 1))",
+    ]
