@@ -8,8 +8,10 @@ a Runge-Kutta method applied to this system is the derivative of the method appl
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cache
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,8 +19,8 @@ import numpy as np
 from sciad.adjoints.primal import forward_solve, saved_derivatives, state_derivative
 from sciad.adjoints.reverse_rhs import address
 from sciad.backend import call_address
-from sciad.solvers.link import link
-from sciad.solvers.memory import get_int
+from sciad.solvers.link import HEADER, load_kernels, source_of
+from sciad.solvers.memory import get, get_int, put
 from sciad.solvers.methods import find_method
 from sciad.solvers.rhs import Rhs
 
@@ -32,7 +34,12 @@ RECORDS = ("dense_output", "store", "max_states")  # options that keep what a so
     S_NP,
     S_K,  # number of tangents
     S_P_DOT,  # address of the directions d_j, S_K rows of S_NP
-) = range(6)
+    S_JAC,  # for implicit methods: address of the Jacobian of the right-hand side, memory for two of them, a state, parameters
+    S_J,
+    S_Y,
+    S_MOVED,
+    S_SIZE,
+) = range(11)
 
 
 @dataclass(frozen=True)
@@ -47,9 +54,19 @@ class Tangents:
         SolveError if the solve fails.
         """
         y0_dot, p_dot, n = np.asarray(y0_dot, np.float64), np.ascontiguousarray(p_dot, np.float64), rhs.n
-        context = np.zeros(S_P_DOT + 1)
-        context.view(np.int64)[:] = rhs.jvp(), address(p), n, rhs.n_p, len(p_dot), address(p_dot)
-        both = Rhs(_compiled().address, n * (1 + len(p_dot)), len(context), autonomous=rhs.autonomous, owner=(rhs, p, p_dot))
+        context = np.zeros(S_SIZE)
+        context.view(np.int64)[: S_P_DOT + 1] = rhs.jvp(), address(p), n, rhs.n_p, len(p_dot), address(p_dot)
+        alive: list[Any] = [rhs, p, p_dot, context]
+
+        def jac() -> int:
+            places, memory = context.view(np.int64), np.zeros(2 * n * n + n + rhs.n_p)
+            places[S_JAC], places[S_J] = rhs.jac(), address(memory)
+            places[S_Y], places[S_MOVED] = address(memory) + 16 * n * n, address(memory) + 8 * (2 * n * n + n)
+            alive.append(memory)
+            return _compiled().tangent_jacobian.address
+
+        whole = n * (1 + len(p_dot))
+        both = Rhs(_compiled().tangent_rhs.address, whole, S_SIZE, jac=jac, autonomous=rhs.autonomous, owner=alive)
         options = dict(options)
         if options.get("fixed_step") is None:
             options |= self._tolerances(options, n, p, y0_dot, p_dot)
@@ -107,7 +124,7 @@ def directional(tangents: Tangents, exact_flow: bool, rhs: Rhs, t_span, y0, p, t
     return solution, ys_dot
 
 
-def simultaneous(t, z, c, dz):
+def tangent_rhs(t, z, c, dz):
     """f(t, y, p), and J s_j + f_p d_j for each tangent."""
     jvp, p, n, n_p, p_dot = get_int(c, S_JVP), get_int(c, S_P), get_int(c, S_N), get_int(c, S_NP), get_int(c, S_P_DOT)
     for j in range(get_int(c, S_K)):
@@ -118,9 +135,56 @@ def simultaneous(t, z, c, dz):
     return 0
 
 
+def step_along(n, x, direction, size):
+    """The largest factor by which a direction may be multiplied so that no entry of x changes by more than `size`, relatively."""
+    largest, most = 0.0, 0.0
+    for i in range(n):
+        largest, most = max(largest, abs(get(x, i))), max(most, abs(get(direction, i)))
+    return size * (largest if largest > 0.0 else 1.0) / most if most > 0.0 else math.inf
+
+
+def tangent_jacobian(t, z, c, out):
+    """J for y and for every tangent and, left of it, the derivative of J along the tangent, by central differences of J.
+
+    Only the part of the matrix that couples a tangent to the state comes from differences, and it is a small correction.
+    """
+    n, n_p, k, p, size = get_int(c, S_N), get_int(c, S_NP), get_int(c, S_K), get_int(c, S_P), get_int(c, S_N) * (1 + get_int(c, S_K))
+    jac, one, y, moved = get_int(c, S_JAC), get_int(c, S_J), get_int(c, S_Y), get_int(c, S_MOVED)
+    two = one + 8 * n * n
+    for i in range(size * size):
+        put(out, i, 0.0)
+    code = call_address(jac, t, z, p, one)
+    for block in range(1 + k):
+        for i in range(n):
+            for j in range(n):
+                put(out, size * (n * block + i) + n * block + j, get(one, n * i + j))
+    for block in range(1, 1 + k):
+        s, p_dot = z + 8 * n * block, get_int(c, S_P_DOT) + 8 * n_p * (block - 1)
+        h = step_along(n, z, s, 6e-6)
+        for i in range(n_p):
+            if get(p_dot, i) != 0.0:
+                h = min(h, 6e-6 * (abs(get(p, i)) if get(p, i) != 0.0 else 1.0) / abs(get(p_dot, i)))
+        if h == math.inf:
+            continue
+        for sign in range(2):
+            step = h if sign == 0 else -h
+            for i in range(n):
+                put(y, i, get(z, i) + step * get(s, i))
+            for i in range(n_p):
+                put(moved, i, get(p, i) + step * get(p_dot, i))
+            if code == 0:
+                code = call_address(jac, t, y, moved, one if sign == 0 else two)
+        for i in range(n):
+            for j in range(n):
+                put(out, size * (n * block + i) + j, (get(one, n * i + j) - get(two, n * i + j)) / (2.0 * h))
+    return code
+
+
 @cache
-def _compiled():
-    names = "from sciad.adjoints.tangent import S_JVP, S_K, S_N, S_NP, S_P, S_P_DOT\n"
-    return link(simultaneous, imports=names, decorator="@cfunc(kernel_signature(1, 3))")
+def _compiled() -> ModuleType:
+    """`tangent_rhs` and `tangent_jacobian` as C functions."""
+    names = "from sciad.adjoints.tangent import S_J, S_JAC, S_JVP, S_K, S_MOVED, S_N, S_NP, S_P, S_P_DOT, S_Y\n\n"
+    parts = [source_of(f).replace("@njit(cache=False)", "@cfunc(kernel_signature(1, 3))") for f in (tangent_rhs, tangent_jacobian)]
+    return load_kernels("".join([HEADER, names, source_of(step_along), *parts]), "tangent")
 
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from adjoint_references import gradient, lotka_volterra, lotka_volterra_reference, variational
 
-from sciad.adjoints import ADJOINTS, Automatic, Backsolve, Discrete, Gauss, Interpolating, Quadrature
+from sciad.adjoints import ADJOINTS, Automatic, Backsolve, Discrete, Forward, Gauss, Interpolating, Quadrature
 from sciad.adjoints.reverse_rhs import Context, address
 from sciad.errors import SolveError
 from sciad.field import Field
+from sciad.solvers.integrate import integrate
 from sciad.solvers.methods import METHODS
 from sciad.solvers.rhs import Rhs
 
@@ -212,3 +213,13 @@ def test_jvp_of_a_stiff_solve(stiff, name):
     y0_dot, p_dot = np.array([0.3, 1e-5, 0.1]), np.array([0.01, 1e6, -200.0])
     _, ys_dot = ADJOINTS[name].jvp(stiff["rober"], span, y0, p, times, {"method": "Rodas5P", "rtol": 1e-8, "atol": 1e-11}, y0_dot, p_dot)
     np.testing.assert_allclose(np.sum(ys_dot @ [1.0, 1e4, 1.0]), ROBER_Y0 @ y0_dot + ROBER_P @ p_dot, rtol=1e-6)
+
+
+def test_forward_without_error_control_takes_the_steps_of_the_plain_solve(stiff):
+    """Implicit methods too: the tangents do not count, and the steps are those of the solve alone but for rounding in their sizes."""
+    y0, p, span, times = ROBER
+    options = {"rtol": 1e-6, "atol": 1e-9}
+    solution, _ = Forward(error_control=False).forward(stiff["rober"], span, y0, p, times, options | {"method": "Rodas5P"})
+    plain = integrate(stiff["rober"], span, y0, p, "Rodas5P", times, **options)
+    assert (solution.naccept, solution.nreject) == (plain.naccept, plain.nreject)
+    np.testing.assert_allclose(solution.ys, plain.ys, rtol=1e-4)
