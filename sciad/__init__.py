@@ -37,7 +37,7 @@ _LATE = {
     "fit": "sciad.fit",
     **dict.fromkeys(("hessian", "jacfwd", "jacobian", "jacrev"), "sciad.jacobians"),
     **dict.fromkeys(("fixed_point", "minimize", "root", "steady_state"), "sciad.solvers.nonlinear"),
-    "solve_sde": "sciad.adjoints.sde",
+    "solve_sde": "sciad.solvers.sde",
 }
 _MODULES = ("cache", "linalg", "nn", "optim")
 
@@ -47,6 +47,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"sciad.{name}")
     if name not in _LATE:
         raise AttributeError(f"module 'sciad' has no attribute {name!r}")
+    if name == "solve_sde":
+        importlib.import_module("sciad.adjoints.sde")  # which tells the solver of its adjoints
     found = getattr(importlib.import_module(_LATE[name]), name)
     globals()[name] = found
     return found

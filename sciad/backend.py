@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import hashlib
 import importlib.util
 import os
+import shutil
 import stat
 import sys
 import tempfile
@@ -199,14 +202,21 @@ _folder: Path | None = None
 
 
 def cache_folder() -> Path:
-    """Folder of generated files, for this user only: ``$SCIAD_CACHE_DIR``, else ``~/.cache/sciad``, else a temporary folder."""
+    """Folder of generated files, for this user only: ``$SCIAD_CACHE_DIR``, else ``~/.cache/sciad``, else one that goes with the process."""
     global _folder
     if _folder is None:
         wanted = os.environ.get("SCIAD_CACHE_DIR") or os.path.join(
             os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "sciad"
         )
-        _folder = _private_folder(Path(wanted)) or Path(tempfile.mkdtemp(prefix="sciad-"))
+        _folder = _private_folder(Path(wanted)) or _temporary_folder()
     return _folder
+
+
+def _temporary_folder() -> Path:
+    """A folder that is removed when the process ends."""
+    folder = tempfile.mkdtemp(prefix="sciad-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def _private_folder(path: Path) -> Path | None:
@@ -219,7 +229,8 @@ def _private_folder(path: Path) -> Path | None:
         if stat.S_IMODE(status.st_mode) & 0o022:
             path.chmod(0o700)
         with tempfile.TemporaryFile(dir=path):
-            return path
+            pass
+        return path
     except OSError:
         return None
 
@@ -231,16 +242,30 @@ def load_generated(source: str, stem: str, key: str) -> ModuleType:
         return sys.modules[name]
     path = cache_folder() / f"{name}.py"
     if not path.exists():
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        with os.fdopen(handle, "w") as file:
-            file.write(source)
-        os.replace(temporary, path)  # atomic: another process sees the whole file or none
+        _write_once(path, source)
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Write a file whole or not at all; one that another process wrote meanwhile stays, since numba's index goes by its time."""
+    handle, temporary = tempfile.mkstemp(prefix="sciad-", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links
+            os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
 
 
 @intrinsic

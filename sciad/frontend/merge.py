@@ -169,6 +169,8 @@ class Joiner:
             return self.b.const(in_then)
         if self.cond.op is not None and self.cond.op.name == "logical_not" and v is self.cond.op.args[0]:
             return self.b.const(not in_then)
+        if v.op is not None and v.op.name == "logical_not" and v.op.args[0] is self.cond:
+            return self.b.const(not in_then)
         return v
 
     def _constant(self, a: Value) -> Value:

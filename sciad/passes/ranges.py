@@ -45,10 +45,12 @@ def _visit(region: Region, facts: Facts, decided: dict[Value, Value]) -> None:
 
 
 def _clipping(op: Op, facts: Facts) -> Value | None:
-    x, y = op.args if op.name == "maximum" else reversed(op.args)
+    x, y = op.args
     if _not_below(facts, x, y):
-        return x
-    return y if _not_below(facts, y, x) else None
+        return x if op.name == "maximum" else y
+    if _not_below(facts, y, x):
+        return y if op.name == "maximum" else x
+    return None
 
 
 def _comparison(op: Op, facts: Facts) -> bool | None:
