@@ -115,7 +115,7 @@ def data_address(typingctx, array, offset):
 def _array_over(context, builder, array_type, data, n):
     """The LLVM value of a contiguous one-dimensional array over memory that somebody else keeps alive."""
     array = context.make_array(array_type)(context, builder)
-    step = context.get_constant(types.intp, 8 if array_type.dtype != types.float32 else 4)
+    step = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(array_type.dtype)))
     context.populate_array(array, data=data, shape=[n], strides=[step], itemsize=step, meminfo=None, parent=None)
     return array._getvalue()
 
@@ -134,8 +134,8 @@ def view1d(typingctx, address, n):
 
 @intrinsic
 def subarray(typingctx, array, offset, n):
-    """The `n` elements of a contiguous one-dimensional float64 array from `offset` on; the array must outlive it."""
-    result = types.Array(types.float64, 1, "C", aligned=True)
+    """The `n` elements of a contiguous one-dimensional array from `offset` on; the array must outlive it."""
+    result = types.Array(array.dtype, 1, "C", aligned=True)
 
     def codegen(context, builder, sig, args):
         view = context.make_array(sig.args[0])(context, builder, args[0])

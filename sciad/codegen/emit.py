@@ -268,6 +268,8 @@ class Emitter:
         elif not (isinstance(kind, type) and issubclass(kind, Exception)):
             exception, message = "RuntimeError", f"{exception}: {message}"
         ok = op.args[0]
+        if ok.constant is True:
+            return
         self.put(f"if not {self.name(ok)}:" if ok.constant is None else "if True:", op.line)
         self.put("    " + (f"raise {exception}({message!r})" if self.on_check == "raise" else "return 1"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sciad.ir import Region, Value
+from sciad.passes.hoist import hoist
 from sciad.passes.induction import close_counters
 from sciad.passes.ranges import decide_ranges
 from sciad.passes.simplify import simplify
@@ -24,4 +25,6 @@ def optimise(body: Region, lengths: Iterable[Value] = ()) -> Region:
         decide_ranges(body, lengths)
         close_counters(body, lengths)
         body = tidy(verified(body, "counters and ranges"))
+    if hoist(body):
+        body = tidy(verified(body, "hoist"))
     return tidy(verified(simplify(body, unroll=True), "unroll"))

@@ -92,6 +92,10 @@ class _Rebuild:
         if value.type == BUFFERS[buffer.type[1:]] and buffer.type[1:] in ("float64", "int64", "bool"):
             self.memory[(buffer, index, op.args[0])] = value  # narrower elements would round or wrap
 
+    def _check(self, op: Op) -> None:
+        if self._get(op.args[0]).constant is not True:
+            self._copy(op)
+
     def _alloc(self, op: Op) -> None:
         self._copy(op)
 

@@ -25,11 +25,15 @@ class Scope:
         self.ints: dict[str, tuple[int, int]] = {}
         self.arrays: dict[str, tuple[int, ...]] = {}
         self.fixed: set[str] = set()  # names that must not be bound again: loop variables
+        self.masks: dict[str, tuple[int, ...]] = {}
+        self.orders: list[str] = []  # arrays of four positions in a vector of five
+        self.inner: list[str] = []  # functions of one float that close over what is around
 
     def copy(self) -> Scope:
         """Bindings inside a block do not count after it."""
         other = Scope()
         other.floats, other.ints, other.arrays, other.fixed = list(self.floats), dict(self.ints), dict(self.arrays), set(self.fixed)
+        other.masks, other.orders, other.inner = dict(self.masks), list(self.orders), list(self.inner)
         return other
 
 
@@ -108,6 +112,8 @@ class Writer:
         if depth > 0:
             kinds += ["binary"] * 4 + ["unary"] * 3 + ["ternary", "reduce", "extreme", "power", "mixed", "quotient"]
             kinds += ["helper"] * 2 if self.scalar_helpers else []
+            kinds += ["inner"] * 2 if self.scope.inner else []
+            kinds += ["comprehension", "valued"]
         return getattr(self, "_real_" + self.rng.choice(kinds))(depth)
 
     def _real_name(self, depth: int) -> str:
@@ -162,6 +168,15 @@ class Writer:
         name, n_args = self.rng.choice(self.scalar_helpers)
         return f"{name}({', '.join(self.real(depth - 1) for _ in range(n_args))})"
 
+    def _real_inner(self, depth: int) -> str:
+        return f"{self.rng.choice(self.scope.inner)}({self.real(depth - 1)})"
+
+    def _real_comprehension(self, depth: int) -> str:
+        return f"sum([{self.rng.choice(self.scope.floats)} * q for q in ({self.real(0)}, {self.real(0)}, 0.5)])"
+
+    def _real_valued(self, depth: int) -> str:
+        return f"({self.real(0)} {self.rng.choice(['and', 'or'])} {self.real(depth - 1)})"
+
     def condition(self, depth: int = 2) -> str:
         """A condition on floats or ints."""
         if depth > 0 and self.chance(0.25):
@@ -182,9 +197,9 @@ class Writer:
         if depth > 0:
             kinds += ["elementwise"] * 3 + ["scaled"] * 2 + ["function", "where"]
             if shape == (5,):
-                kinds += ["gather", "concatenate", "matvec", "column_sum"]
+                kinds += ["gather", "concatenate", "matvec", "column_sum", "cumulative"]
             if shape == (3,):
-                kinds += ["matvec", "row_sum"]
+                kinds += ["matvec", "row_sum", "solution"]
             if shape == (3, 5):
                 kinds += ["outer", "broadcast"]
         return getattr(self, "_array_" + self.rng.choice(kinds))(shape, depth)
@@ -233,6 +248,13 @@ class Writer:
     def _array_where(self, shape, depth: int) -> str:
         return f"np.where({self.array(shape, 0)} > {self.number()}, {self.array(shape, depth - 1)}, {self.array(shape, depth - 1)})"
 
+    def _array_cumulative(self, shape, depth: int) -> str:
+        return f"np.cumsum({self.array((5,), depth - 1)})"
+
+    def _array_solution(self, shape, depth: int) -> str:
+        m = self.array((3, 5), 0)
+        return f"np.linalg.solve(4.0 * np.eye(3) + np.sin({m} @ {m}.T), {self.array((3,), 1)})"
+
     def _array_gather(self, shape, depth: int) -> str:
         names = [n for n, s in self.scope.arrays.items() if s == (5,)]
         if not names:
@@ -241,6 +263,8 @@ class Writer:
 
     def _four(self) -> str:
         """Four positions in a vector, one twice."""
+        if self.scope.orders and self.chance(0.6):
+            return self.rng.choice(self.scope.orders)
         return "idx" if self.main else "[0, 3, 1, 3]"
 
     def _array_concatenate(self, shape, depth: int) -> str:
@@ -279,7 +303,7 @@ class Writer:
         """One statement; costly ones count more."""
         self.budget -= 1
         kinds = ["assign"] * 4 + ["store"] * 5 + ["slice_store"] * 3 + ["augmented"] * 2 + ["new_array"] * 2 + ["alias", "tuple", "view"]
-        kinds += ["swap", "masked", "fancy", "whole", "integer"] + (["mutate"] * 2 if self.array_helpers else [])
+        kinds += ["swap", "masked", "fancy", "whole", "integer", "mask", "mask_store", "order", "inner", "pack"] + (["mutate"] * 2 if self.array_helpers else [])
         if self.budget > 0 and self.depth < 5:
             kinds += ["loop"] * 4 + ["branch"] * 4 + ["while", "iterate"]
         if self.loops:
@@ -346,6 +370,59 @@ class Writer:
         if names:
             name = self.rng.choice(names)
             self.put(f"{name}[{self._four()}] = {self.rng.choice([self.real(1), f'np.sin({self.array((5,), 1)})[:4]'])}")
+
+    def _put_mask(self) -> None:
+        name, shape = self.rng.choice(list(self.scope.arrays.items()))
+        mask = self.fresh("mask")
+        self.put(f"{mask} = {name} {self.rng.choice('<>')} {self.number()}")
+        self.scope.masks[mask] = shape
+
+    def _put_mask_store(self) -> None:
+        pairs = [(a, m) for a, s in self.scope.arrays.items() for m, t in self.scope.masks.items() if s == t]
+        if pairs:
+            name, mask = self.rng.choice(pairs)
+            shape = self.scope.arrays[name]
+            value = self.rng.choice([self.real(1), f"np.where({mask}, {self.array(shape, 0)}, {self.array(shape, 1)})[{mask}]", f"np.sin({name}[{mask}])"])
+            self.put(f"{name}[{mask}] {self.rng.choice(['=', '*=', '+='])} {value}")
+
+    def _put_order(self) -> None:
+        name = self.fresh("order")
+        if self.scope.orders and self.chance(0.5):
+            self.put(f"{name} = ({self.rng.choice(self.scope.orders)} + {self.rng.randrange(1, 4)}) % 5")
+        else:
+            self.put(f"{name} = np.arange(4)")
+            self.put(f"{name}[{self.rng.randrange(4)}] = {self.index(5)}")
+        self.scope.orders.append(name)
+
+    def _put_inner(self) -> None:
+        name, v = self.fresh("e"), self.fresh("t")
+        frame, self.scope = self.scope, self.scope.copy()
+        self.scope.floats, self.scope.inner = [*self.scope.floats, v, v], []
+        value = self.real(2)
+        self.scope = frame
+        if self.chance(0.4):
+            self.put(f"{name} = lambda {v}, s0={self.real(0)}: s0 * {value}")
+        else:
+            with self.block(f"def {name}({v}):"):
+                if self.chance(0.4) and self.scope.arrays:
+                    target, shape = self.rng.choice(list(self.scope.arrays.items()))
+                    self.put(f"{target}[{', '.join(str(self.rng.randrange(n)) for n in shape)}] = math.sin({v})")
+                self.put(f"return {value}")
+        self.scope.inner.append(name)
+
+    def _put_pack(self) -> None:
+        """A structure with an array in it, taken apart again."""
+        shape = self.rng.choice([(5,), (3,)])
+        name, u, s = self.fresh("pack"), self.fresh("u"), self.fresh("s")
+        array = f"np.sin({self.array(shape, 1)})" if not self.views(shape) or self.chance(0.5) else self.rng.choice(self.views(shape))
+        if self.chance(0.5):
+            self.put(f"{name} = ({array}, {self.real(1)})")
+            self.put(f"{u}, {s} = {name}")
+        else:
+            self.put(f'{name} = {{"u": {array}, "s": {self.real(1)}}}')
+            self.put(f'{u}, {s} = {name}["u"], {name}["s"]')
+        self.scope.arrays[u] = shape
+        self.scope.floats.append(s)
 
     def _put_new_array(self) -> None:
         shape = self.rng.choice([(5,), (5,), (3,), (3, 5), (2,)])

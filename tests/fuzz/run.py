@@ -1,6 +1,6 @@
 """Fuzz the compiled tier: random programs against CPython and complex step.
 
-usage: python tests/fuzz/run.py --programs 20000 --seed 0 --jobs 1 [--compiled]
+usage: python tests/fuzz/run.py --programs 20000 --seed 0 --jobs 1 [--compiled] [--verify]
 
 Programs run interpreted (tests/interpret.py) unless --compiled.  Prints every program that does not hold, by its seed, and a summary; exit
 status 0 where none is wrong and none crashes.
@@ -37,9 +37,9 @@ def one(seed: int) -> str:
         return f"CRASH: {type(error).__name__}: {error}"
 
 
-def batch(first: int, last: int, compiled: bool) -> list[tuple[int, str]]:
+def batch(first: int, last: int, compiled: bool = False, checked: bool = False) -> list[tuple[int, str]]:
     """Verdicts on a range of seeds."""
-    verify.ENABLED = True
+    verify.ENABLED = checked
     with nullcontext() if compiled else interpreted():
         return [(seed, one(seed)) for seed in range(first, last)]
 
@@ -50,12 +50,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--compiled", action="store_true", help="through numba, about a second for each program")
+    parser.add_argument("--verify", action="store_true", help="check the IR after every pass")
     options = parser.parse_args()
     started, counts = time.perf_counter(), collections.Counter()
     step, last = 250, options.seed + options.programs
     with ProcessPoolExecutor(options.jobs, max_tasks_per_child=1) as pool:  # a fresh process for each batch keeps memory flat
         starts = range(options.seed, last, step)
-        for found in pool.map(batch, starts, [min(s + step, last) for s in starts], [options.compiled] * len(starts)):
+        for found in pool.map(batch, starts, [min(s + step, last) for s in starts], [options.compiled] * len(starts), [options.verify] * len(starts)):
             for seed, verdict in found:
                 counts[verdict.split(":")[0]] += 1
                 if verdict.startswith(("WRONG", "CRASH", "refused")):

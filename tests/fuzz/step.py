@@ -192,6 +192,21 @@ def lift(value):
     return Step(value) if isinstance(value, float) else value
 
 
+def _solve(a, b):
+    """Gaussian elimination with partial pivoting, of a vector."""
+    a, b, n = a.copy(), b.copy(), len(b)
+    for k in range(n):
+        p = max(range(k, n), key=lambda i: abs(_re(a[i, k])))
+        a[[k, p]], b[[k, p]] = a[[p, k]], b[[p, k]]
+        for i in range(k + 1, n):
+            scale = a[i, k] / a[k, k]
+            a[i] = a[i] - scale * a[k]
+            b[i] = b[i] - scale * b[k]
+    for i in range(n - 1, -1, -1):
+        b[i] = (b[i] - np.sum(a[i, i + 1 :] * b[i + 1 :])) / a[i, i] if i < n - 1 else b[i] / a[i, i]
+    return b
+
+
 class _Numpy:
     """NumPy for arrays of such numbers."""
 
@@ -205,6 +220,16 @@ class _Numpy:
     sign = staticmethod(lambda x: float(np.sign(x.real)))
     maximum = staticmethod(_extreme(lambda b, a: b > a))
     minimum = staticmethod(_extreme(lambda b, a: b < a))
+
+    @staticmethod
+    def eye(n):
+        return lift(np.eye(n))
+
+    @staticmethod
+    def cumsum(x):
+        return np.add.accumulate(x)
+
+    linalg = types.SimpleNamespace(solve=lambda a, b: _solve(a, b))
 
     @staticmethod
     def array(items):
