@@ -18,6 +18,7 @@ from sciad.errors import SolveError
 from sciad.solvers.implicit import equip
 from sciad.solvers.integrate import RawSolution
 from sciad.solvers.layout import ERROR, N_STAGES, STEP, F, N
+from sciad.solvers.linear.choice import choose_linear
 from sciad.solvers.pieces import Piece
 from sciad.solvers.rhs import Rhs
 from sciad.solvers.rosenbrock import Rosenbrock
@@ -61,7 +62,9 @@ class StiffSweep(Sweep):
     def _prepare(self) -> None:
         rhs, method, n = self.rhs, self.residuals.method, self.rhs.n
         self.slots = slots = np.zeros(STIFF_SLOTS, np.int64)
-        self.memory, self.norm = equip(slots, rhs, method), np.zeros(2)
+        first = self.residuals
+        linear = choose_linear(None, rhs, float(first.steps.times[0]), first.y0, first.p)
+        self.memory, self.norm = (equip(slots, rhs, method, linear), linear), np.zeros(2)
         slots[[N, N_STAGES, N_PARAMETERS]] = n, method.n_stages, rhs.n_p
         slots[[F, F_PLAIN, STEP, AUG, REV]] = rhs.f, rhs.f, method.step, rhs.aug(), rhs.rev()
         slots[ERROR] = self.norm.ctypes.data

@@ -10,8 +10,10 @@ from sciad.errors import MissingRule
 from sciad.solvers.layout import (
     AFTER,
     BASE,
+    COLOURS_AT,
     DETECT,
     DFDT,
+    EVALUATE,
     FACTOR,
     FACTOR_Z,
     GETRF,
@@ -21,31 +23,37 @@ from sciad.solvers.layout import (
     J_AT,
     JAC,
     JVP,
+    KRYLOV,
+    LBAND,
     LU_AT,
     LUZ_AT,
     MULTIPLY,
     OWN,
+    PATTERN_AT,
     PIVOTS_AT,
     PIVOTSZ_AT,
     POWER_AT,
     RESTART,
+    SEED,
     SOLVE,
     SOLVE_T,
     SOLVE_Z,
     SPARE,
     TIME_DEPENDENT,
+    UBAND,
     ZEROS,
 )  # fmt: skip
-from sciad.solvers.linear import dense, dense_complex
+from sciad.solvers.linear import Banded, Dense, Krylov, Sparse, dense_complex
 from sciad.solvers.rhs import Rhs
 
 __all__ = ["equip"]
 
 
-def equip(slots: np.ndarray, rhs: Rhs, method: Any, watch: int = 0) -> np.ndarray | None:
+def equip(slots: np.ndarray, rhs: Rhs, method: Any, linear: Any, watch: int = 0) -> np.ndarray | None:
     """Fill the slots of implicit methods; returns the memory they point to, which must live as long as the solve.
 
-    `watch` is the value of DETECT; an explicit method that is watched needs a spare vector.
+    `linear` is the linear algebra, as `choose_linear` gives it (None for explicit methods); `watch` is the value of DETECT; an explicit
+    method that is watched needs a spare vector.  ValueError where the method cannot do with this linear algebra.
     """
     n = rhs.n
     slots[DETECT] = watch
@@ -56,12 +64,17 @@ def equip(slots: np.ndarray, rhs: Rhs, method: Any, watch: int = 0) -> np.ndarra
         memory = np.empty(n)
         slots[SPARE] = memory.ctypes.data
         return memory
-    solver = dense(n)
+    _check(method, linear)
+    solver = linear.addresses()
     slots[[FACTOR, SOLVE, SOLVE_T, MULTIPLY]] = solver.factor, solver.solve, solver.solve_t, solver.multiply
-    slots[[GETRF, GETRS]] = solver.getrf, solver.getrs
-    slots[JAC], slots[TIME_DEPENDENT] = _offered(rhs.jac), not rhs.autonomous
-    slots[JVP] = _offered(rhs.jvp) if slots[TIME_DEPENDENT] else 0
-    sizes = {J_AT: n * n, LU_AT: n * n, PIVOTS_AT: n, DFDT: n, ZEROS: max(n, rhs.n_p), SPARE: n, BASE: n, POWER_AT: 2 * n}
+    slots[[GETRF, GETRS, EVALUATE]] = solver.getrf, solver.getrs, solver.evaluate
+    slots[JAC], slots[TIME_DEPENDENT] = _offered(rhs.jac) if solver.evaluate == 0 else 0, not rhs.autonomous
+    slots[JVP] = _offered(rhs.jvp) if slots[TIME_DEPENDENT] or solver.evaluate != 0 else 0
+    _describe(slots, linear)
+    sizes = {
+        J_AT: linear.j_size, LU_AT: linear.lu_size, PIVOTS_AT: n, DFDT: n, ZEROS: max(n, rhs.n_p), SPARE: n, BASE: n, SEED: n,
+        POWER_AT: 2 * n,
+    }  # fmt: skip
     if method.complex:
         slots[[FACTOR_Z, SOLVE_Z, GETRF_Z, GETRS_Z]] = dense_complex(n)
         sizes |= {LUZ_AT: 2 * n * n, PIVOTSZ_AT: n}
@@ -76,6 +89,27 @@ def equip(slots: np.ndarray, rhs: Rhs, method: Any, watch: int = 0) -> np.ndarra
     start = int(slots[POWER_AT] - memory.ctypes.data) // 8
     memory[start : start + n] = 1 / np.arange(1, n + 1)  # no eigenvector, as a rule
     return memory
+
+
+def _check(method: Any, linear: Any) -> None:
+    if method.complex and not isinstance(linear, Dense):
+        raise ValueError(f"{method.name} works with dense Jacobians only; choose KenCarp4, Rodas5P or NDF for {linear.name} ones")
+    if isinstance(linear, Krylov) and not method.newton:
+        raise ValueError(f"{method.name} needs factors, which GMRES has not; choose NDF, KenCarp4 or another method with Newton iterations")
+
+
+def _describe(slots: np.ndarray, linear: Any) -> None:
+    """What structured linear algebra reads from the slots."""
+    if linear.table is not None:
+        slots[COLOURS_AT] = linear.table.ctypes.data
+    if isinstance(linear, Banded):
+        slots[LBAND], slots[UBAND] = linear.lower, linear.upper
+    elif isinstance(linear, Sparse):
+        slots[PATTERN_AT] = linear.pattern.ctypes.data
+    elif isinstance(linear, Krylov):
+        slots[KRYLOV] = linear.dimension
+        if slots[JVP] == 0:
+            raise ValueError("GMRES needs products with the Jacobian, which this right-hand side does not offer; use linear='dense'")
 
 
 def _offered(build) -> int:

@@ -15,6 +15,7 @@ from sciad.solvers.auto import Auto, choose
 from sciad.solvers.implicit import equip
 from sciad.solvers.interpolant import DenseOutput, PiecewiseOutput
 from sciad.solvers.layout import BAD_Y0, N_SAVED, OUTSIDE, TAPES, UNSORTED
+from sciad.solvers.linear.choice import choose_linear
 from sciad.solvers.methods import find_method
 from sciad.solvers.pieces import Part, Piece, dense, joined, run_switching
 from sciad.solvers.record import Record, Steps
@@ -81,6 +82,7 @@ def integrate(
     max_steps: int = 100_000,
     fixed_step: float | None = None,
     controller: Controller = PI,
+    linear: Any = None,
     store: str | None = None,
     max_states: int | None = None,
     stops: np.ndarray | None = None,
@@ -101,6 +103,8 @@ def integrate(
       of the right-hand side).  ``max_states``: of "states", at most so many, equally many steps apart, thinned out on the way.
     - ``stops`` (s,): monotone times that steps must end on; ``jumps`` (s, n) is added to the state there, or replaces its first
       ``n_reset`` components.  Saved states at a stop are those before the jump.
+    - ``linear``: linear algebra of implicit methods, "dense", "sparse" (pattern found), "gmres", or an object: Banded(n, lower, upper),
+      Sparse(pattern), Krylov(n, dimension); None: dense, or sparse for many unknowns of which few depend on each other.
     - ``method``: "auto" begins with an explicit method and switches to a stiff one and back; see `sciad.solvers.auto`.
     - ``progress``: called with the fraction done, about twenty times a second.
     - ``watch``: called every few steps with what was recorded, see `record.run`; where it returns True the solve ends there.
@@ -116,10 +120,14 @@ def integrate(
 
     def part(method: Any, watch: int) -> Part:
         slots = new_slots(rhs, method, level, dense_output, max_steps, n_reset)
-        memory = equip(slots, rhs, method, watch)
+        algebra = None
+        if method.implicit:
+            given = "dense" if linear is None and method.complex else linear
+            algebra = choose_linear(given, rhs, float(t_span[0]), y0, p)
+        memory = equip(slots, rhs, method, algebra, watch)
         reals = new_reals(method, n, t_span, *steps_given)
         scales(reals, n, rtol, atol)
-        return Part(method, slots, reals, memory, Record(slots, level, max_states or sys.maxsize))
+        return Part(method, slots, reals, (memory, algebra), Record(slots, level, max_states or sys.maxsize))
 
     wanted = EMPTY if t_eval is None else np.ascontiguousarray(t_eval, np.float64)
     stops, jumps = _stops(stops, jumps, n)

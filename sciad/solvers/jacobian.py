@@ -6,16 +6,18 @@ Both come from compiled functions where the right-hand side has them, else from 
 from __future__ import annotations
 
 from sciad.backend import call_address
-from sciad.solvers.layout import BASE, DFDT, JAC, JVP, N_F, N_JAC, SPARE, ZEROS, F, N, P
+from sciad.solvers.layout import BASE, DFDT, EVALUATE, JAC, JVP, N_F, N_JAC, SPARE, ZEROS, F, N, P
 from sciad.solvers.memory import get, get_int, put, put_int
 
 __all__ = ["jacobian", "time_derivative"]
 
 
 def jacobian(t, y, out, slots):
-    """Write f_y(t, y), row-major, to address `out`.  Returns the status of the right-hand side."""
+    """Write f_y(t, y), row-major or as the linear solver has it, to address `out`.  Returns the status of the right-hand side."""
     n, p = get_int(slots, N), get_int(slots, P)
     put_int(slots, N_JAC, get_int(slots, N_JAC) + 1)
+    if get_int(slots, EVALUATE) != 0:
+        return call_address(get_int(slots, EVALUATE), t, y, slots)
     if get_int(slots, JAC) != 0:
         return call_address(get_int(slots, JAC), t, y, p, out)
     spare, f0 = get_int(slots, SPARE), get_int(slots, BASE)

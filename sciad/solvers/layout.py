@@ -81,6 +81,14 @@ from __future__ import annotations
     GETRS_Z,
     LUZ_AT,
     PIVOTSZ_AT,
+    EVALUATE,  # address of the function that writes a structured Jacobian to J_AT; 0: a dense one
+    COLOURS_AT,
+    PATTERN_AT,
+    SEED,
+    LBAND,
+    UBAND,
+    WIDTH_OF_BAND,
+    KRYLOV,  # dimension of the basis
     LETTER,  # arguments of LAPACK's functions, which take addresses
     ONE,
     INFO,
@@ -100,7 +108,7 @@ from __future__ import annotations
     POWER_AT,  # two vectors of the power iteration
     MULTIPLY,  # address of the product with the Jacobian
     N_SLOTS,
-) = range(85)
+) = range(93)
 
 (
     T,

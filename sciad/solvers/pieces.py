@@ -53,7 +53,7 @@ class Piece:
 class Part:
     """One method with the arrays that the compiled loop works on; it may run several times."""
 
-    def __init__(self, method: Any, slots: np.ndarray, reals: np.ndarray, memory: np.ndarray | None, record: Record) -> None:
+    def __init__(self, method: Any, slots: np.ndarray, reals: np.ndarray, memory: Any, record: Record) -> None:
         self.method, self.slots, self.reals, self.memory, self.record = method, slots, reals, memory, record
         self.start = self.origin = float(reals[T])
 

@@ -224,6 +224,7 @@ class Ndf:
     n_extra = 0
     adaptive = True
     implicit = True
+    newton = True
     fsal = True  # nothing needs f at the beginning of a step
     f_calls = 0  # the Newton iterations count theirs
     after = True

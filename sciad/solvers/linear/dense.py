@@ -12,7 +12,7 @@ from functools import cache
 
 from sciad.solvers.link import HEADER, load_kernels
 
-__all__ = ["LinearSolver", "dense", "lapack"]
+__all__ = ["Dense", "LinearSolver", "dense", "lapack"]
 
 UNROLLED = 10  # up to here the size is a constant of the generated code
 OWN = 48  # up to here our own loops are faster than LAPACK
@@ -158,7 +158,7 @@ def multiply(slots, x, out):
 
 @dataclass(frozen=True, eq=False)
 class LinearSolver:
-    """Addresses of `factor`, `solve`, `solve_t` and `multiply`; the last two of LAPACK's functions, or 0."""
+    """Addresses of `factor`, `solve`, `solve_t` and `multiply`; of two functions of LAPACK, or 0; of `evaluate`, 0 for dense Jacobians."""
 
     factor: int
     solve: int
@@ -166,6 +166,7 @@ class LinearSolver:
     multiply: int
     getrf: int = 0
     getrs: int = 0
+    evaluate: int = 0
 
 
 @cache
@@ -177,6 +178,20 @@ def dense(n: int) -> LinearSolver:
     size = str(n) if n <= UNROLLED else "get_int(slots, N)"
     module = load_kernels(HEADER + (MULTIPLY + FACTOR + SOLVE).replace("{n}", size), f"lu_{n if n <= UNROLLED else 'n'}")
     return LinearSolver(*_addresses(module))
+
+
+class Dense:
+    """Linear algebra for dense Jacobians."""
+
+    name = "dense"
+    table = None
+
+    def __init__(self, n: int) -> None:
+        self.n, self.j_size, self.lu_size = n, n * n, n * n
+
+    def addresses(self) -> LinearSolver:
+        """Addresses of the kernels."""
+        return dense(self.n)
 
 
 def _addresses(module) -> tuple[int, ...]:

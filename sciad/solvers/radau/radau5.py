@@ -225,6 +225,7 @@ class Radau:
     n_extra = 0
     adaptive = True
     implicit = True
+    newton = True
     fsal = False
     f_calls = 0  # the Newton iterations count theirs
     after = True

@@ -26,6 +26,7 @@ class Rosenbrock:
     n_extra = 0
     adaptive = True
     implicit = True
+    newton = False
     after = False
     complex = False
 

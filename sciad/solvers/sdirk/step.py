@@ -26,6 +26,7 @@ class Sdirk:
     n_extra = 0
     adaptive = True
     implicit = True
+    newton = True
     after = False
     complex = False
     fsal = True
