@@ -8,6 +8,7 @@ from sciad.adjoints import ADJOINTS, Automatic, Backsolve, Discrete, Forward, Ga
 from sciad.adjoints.reverse_rhs import Context, address
 from sciad.errors import SolveError
 from sciad.field import Field
+from sciad.solvers.auto import Auto
 from sciad.solvers.integrate import integrate
 from sciad.solvers.methods import METHODS
 from sciad.solvers.rhs import Rhs
@@ -53,10 +54,11 @@ def rober_gradient(adjoint, stiff, **options):
 @pytest.mark.parametrize("name", ["gauss", "quadrature", "interpolating", "forward", "auto"])
 @pytest.mark.parametrize("method", ["Rodas5P", "RadauIIA5", "Kvaerno5"])
 def test_published_gradient_of_rober(stiff, name, method):
-    """51 saved times over nine decades: to six digits."""
+    """51 saved times over nine decades: to six digits, to four where it is the derivative of the steps."""
     got = rober_gradient(ADJOINTS[name], stiff, method=method, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(got[0], ROBER_Y0, rtol=1e-6)
-    np.testing.assert_allclose(got[1], ROBER_P, rtol=1e-6)
+    close = 1e-4 if name == "auto" else 1e-6
+    np.testing.assert_allclose(got[0], ROBER_Y0, rtol=close)
+    np.testing.assert_allclose(got[1], ROBER_P, rtol=close)
 
 
 @pytest.mark.parametrize("name", ["gauss", "interpolating", "forward", "auto"])
@@ -160,8 +162,8 @@ def test_backsolve_refuses_stiff_problems(stiff):
 
 def test_discrete_refuses_implicit_methods_that_it_does_not_transpose(stiff):
     """By name, with what to use instead; also where method "auto" has switched to one."""
-    for method in ("Kvaerno5", "auto"):
-        with pytest.raises(SolveError, match="discrete adjoint: .* is implicit.*adjoint='auto'"):
+    for method in ("RadauIIA5", Auto(stiff=METHODS["NDF"])):
+        with pytest.raises(SolveError, match="discrete adjoint does not know (RadauIIA5|NDF); use adjoint='gauss'"):
             rober_gradient(Discrete(), stiff, method=method, rtol=1e-6, atol=1e-8)
 
 
@@ -175,16 +177,22 @@ def test_quadrature_names_the_methods_it_cannot_use(stiff):
 @pytest.mark.parametrize("name", ["auto", "gauss", "quadrature", "interpolating", "forward"])
 def test_solve_that_switches_methods(stiff, name):
     """Method "auto" on ROBER: explicit steps at first, then implicit ones; each piece goes back with a method of its kind."""
-    adjoint = ADJOINTS[name]
-    y0, p, span, times = ROBER
-    got = rober_gradient(adjoint, stiff, method="auto", rtol=1e-8, atol=1e-11)
+    got = rober_gradient(ADJOINTS[name], stiff, method="auto", rtol=1e-8, atol=1e-11)
     np.testing.assert_allclose(got[0], ROBER_Y0, rtol=1e-5)
     np.testing.assert_allclose(got[1], ROBER_P, rtol=1e-5)
-    if name == "auto":
-        options = {"method": "auto", "rtol": 1e-6, "atol": 1e-8}
-        solution, residuals = adjoint.forward(stiff["rober"], span, np.array(y0), np.array(p), times, options)
-        assert len(solution.pieces) > 1
-        assert "gauss: the steps were those of Tsit5, Rodas5P" in adjoint.which(residuals)
+
+
+@pytest.mark.parametrize(("stiff_method", "chosen"), [("Rodas5P", "discrete"), ("NDF", "gauss")])
+def test_which_adjoint_auto_takes(stiff, stiff_method, chosen):
+    """Discrete where the transposed steps of both methods are known, else Gauss; it says so, and the gradient is right."""
+    y0, p, span, times = ROBER
+    options = {"method": Auto(stiff=METHODS[stiff_method]), "rtol": 1e-6, "atol": 1e-9}
+    adjoint = Automatic()
+    solution, residuals = adjoint.forward(stiff["rober"], span, np.array(y0), np.array(p), times, options)
+    assert len(solution.pieces) > 1
+    assert adjoint.which(residuals).startswith(f"{chosen}: the steps were those of Tsit5, {stiff_method}")
+    got = adjoint.backward(stiff["rober"], residuals, np.tile([1.0, 1e4, 1.0], (len(times), 1)))
+    np.testing.assert_allclose(got[1], ROBER_P, rtol=1e-2)
 
 
 @pytest.mark.parametrize("method", ["auto", "Vern7"])
@@ -194,7 +202,7 @@ def test_auto_is_discrete_where_all_steps_are_explicit(method, rng):
     ys_bar, options = rng.normal(size=(7, 2)), {"rtol": 1e-8, "atol": 1e-8}
     adjoint = Automatic()
     _, residuals = adjoint.forward(lotka_volterra(), (0.0, 3.0), y0, p, times, options | {"method": method})
-    assert adjoint.which(residuals) == "discrete: every step was one of Vern7, which is explicit"
+    assert adjoint.which(residuals).startswith("discrete")
     got = adjoint.backward(lotka_volterra(), residuals, ys_bar)
     _, kept = Discrete("states").forward(lotka_volterra(), (0.0, 3.0), y0, p, times, options | {"method": "Vern7"})
     for x, y in zip(got, Discrete("states").backward(lotka_volterra(), kept, ys_bar)):
