@@ -329,7 +329,7 @@ def compiled_forward_defect():
 @cache
 def compiled_gmres():
     """`solve_by_gmres`, compiled."""
-    return link(solve_by_gmres, *BASE, krylov.rotate, krylov.expand, krylov.combine, krylov.gmres, imports=imports())
+    return link(solve_by_gmres, *BASE, krylov.rotate, krylov.expand, krylov.combine, krylov.true_residual, krylov.gmres, imports=imports())
 
 
 @cache

@@ -23,6 +23,7 @@ __all__ = ["MatrixFree"]
 
 TIGHTEST = 1e-14
 KRYLOV = 60  # dimension of Krylov spaces
+LONGEST = 1e12  # relative length of a solution beyond which the system is singular, whatever the residual
 ANDERSON = 6  # differences that Anderson's method remembers
 
 
@@ -117,7 +118,7 @@ class MatrixFree:
         code = kernel("anderson")(space.address)
         self._check(1 if code == s.ABORTED else 0)
         space.step[:] = space.x
-        return code == s.CONVERGED
+        return code == s.CONVERGED and float(np.linalg.norm(space.x)) <= LONGEST * float(np.linalg.norm(space.affine))
 
     def _by_gmres(self, space: Workspace) -> bool:
         space.slots[s.MAX_ITERATIONS] = 20

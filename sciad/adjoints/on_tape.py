@@ -34,7 +34,7 @@ def _closure(fun: Any, see: Callable) -> Any:
 
 
 def residual_on_tape(solved: Solved, fun: Any, x: Any, args: tuple) -> Any:
-    """f(x, *args) (f(0, x, *args) for the right-hand side of an ODE), or f(x, *args) - x, with x's shape, recorded: a compiled function as one node."""
+    """f(x, *args), or f(x, *args) - x, with x's shape, recorded: a compiled function as one node."""
     shape = solved.system.shape
     if solved.system.inplace:
         out: Any = np.zeros(shape)

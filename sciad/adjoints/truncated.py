@@ -91,13 +91,19 @@ class Unrolled:
         x: Any = np.array(solved.x0, float).reshape(shape) if shape else float(solved.x0)
         goal = solved.x.reshape(shape)
         tolerance = max(solved.tolerance if solved.fixed else 1e-13, 1e-14) * float(np.linalg.norm(goal)) + 1e-300
+        first = 0.0
         for k in range(self.iterations or 10_000):
             r = residual_on_tape(solved, solved.fun, x, solved.args)
             x = x + (r if solved.fixed else _newton_step(solved, x, r))
-            if self.iterations is None and float(np.linalg.norm(value_of(r))) <= tolerance and k > 0:
-                return x
+            if self.iterations is None:
+                size = float(np.max(np.abs(value_of(r)), initial=0.0))
+                first = first or size
+                if size <= tolerance and k > 0:
+                    return x
+                if not size <= 1e6 * first:
+                    break
         if self.iterations is None:
-            raise SciadError(f"{solved.name}: plain iteration from x0 does not converge; adjoint='implicit' needs none")
+            raise SciadError(f"{solved.name}: iteration from x0 does not converge; adjoint='implicit' needs none")
         return x
 
 

@@ -45,10 +45,10 @@ def defect(slots, x, out):
     return code
 
 
-def row_done(slots, width, x, f, most):
-    """Whether the residual of one row is small against the row, or against the rounding of the largest iterate before; -1: not finite.
+def row_done(slots, width, row, x, f, most):
+    """Whether the residual of one row is small against the row (of a linear fixed point: against its constant part); -1: not finite.
 
-    `most` is the address of that largest norm.
+    Or against the rounding of the largest iterate before, whose norm is at the address `most`.
     """
     reals = get_int(slots, REALS)
     size, off = norm(width, x), norm(width, f)
@@ -56,6 +56,8 @@ def row_done(slots, width, x, f, most):
         return -1
     put(most, 0, max(get(most, 0), size))
     put(reals, NORM, math.sqrt(get(reals, NORM) ** 2 + off * off))
+    if get_int(slots, AFFINE) != 0:
+        size = norm(width, get_int(slots, AFFINE) + 8 * width * row)
     if off <= get(reals, XTOL) * size + 1e-15 * get(most, 0) or largest(width, f) <= get(reals, FTOL):
         return 1
     return 0
@@ -87,7 +89,7 @@ def iteration(slots):
         put(reals, NORM, 0.0)
         finished = 1
         for row in range(rows):
-            done = row_done(slots, width, x + 8 * width * row, fx + 8 * width * row, work + stride * row)
+            done = row_done(slots, width, row, x + 8 * width * row, fx + 8 * width * row, work + stride * row)
             if done < 0:
                 return BAD_START if k == 0 else DIVERGED
             finished = min(finished, done)
@@ -194,7 +196,7 @@ def anderson(slots):
         put(reals, NORM, 0.0)
         finished = 1
         for row in range(rows):
-            done = row_done(slots, width, x + 8 * width * row, fx + 8 * width * row, work + stride * row)
+            done = row_done(slots, width, row, x + 8 * width * row, fx + 8 * width * row, work + stride * row)
             if done < 0 and k == 0:
                 return BAD_START
             finished = min(finished, done)

@@ -25,11 +25,11 @@ __all__ = ["kernel", "work_size", "imports", "BASE"]
 
 BASE = (
     vectors.copy, vectors.scale_to, vectors.dot, vectors.norm, vectors.all_finite, vectors.add_scaled, vectors.largest,
-    residual.residual, residual.jacobian, residual.product,
+    residual.residual, residual.differences, residual.along, residual.jacobian, residual.product,
 )  # fmt: skip
 _SEARCH = (residual.small_step, residual.accept, residual.begin, residual.at_rounding_level)
 _DENSE = (lu.factor, lu.by_lapack, lu.solve, newton.linearize, newton.search)
-_GMRES = (krylov.rotate, krylov.expand, krylov.combine, krylov.gmres)
+_GMRES = (krylov.rotate, krylov.expand, krylov.combine, krylov.true_residual, krylov.gmres)
 _TRUST = (trust_region.descent, trust_region.times, trust_region.dogleg, trust_region.directions)
 _LM = (trust_region.descent, levenberg_marquardt.normal_matrix, levenberg_marquardt.damped_step)
 _ROWS = (anderson.defect, anderson.row_done, anderson.row_size, anderson.first_defect)

@@ -59,8 +59,22 @@ def combine(n, m, basis, hessenberg, target, k, out):
         add_scaled(n, get(target, i), basis + 8 * n * i, out, out)
 
 
+def true_residual(slots, b, x, out):
+    """out = b - J x; its norm, inf where the function aborts."""
+    n = get_int(slots, N)
+    if product(slots, x, out) != 0:
+        put(out, 0, math.inf)
+        return math.inf
+    for i in range(n):
+        put(out, i, get(b, i) - get(out, i))
+    return norm(n, out)
+
+
 def gmres(slots, b, out, work, tolerance, restarts):
-    """Solve J out = b (or J^T out = b) to a relative residual, from zero; `work` as `krylov_memory`.  The residual reached, or inf."""
+    """Solve J out = b (or J^T out = b) to a relative residual, from zero; `work` as `krylov_memory`.  The residual reached, or inf.
+
+    A tight tolerance is judged by the residual itself: in a singular system that of the recurrence is worth nothing.
+    """
     n, m = get_int(slots, N), get_int(slots, MEMORY)
     basis, hessenberg = work, work + 8 * n * (m + 1)
     cosines = hessenberg + 8 * m * (m + 1)
@@ -70,16 +84,16 @@ def gmres(slots, b, out, work, tolerance, restarts):
         put(out, i, 0.0)
     if whole == 0.0:
         return 0.0
-    reached = 1.0
+    reached, last_start = 1.0, math.inf
     for restart in range(restarts):
         if restart == 0:
             scale_to(n, 1.0, b, basis)
         else:
-            if product(slots, out, basis) != 0:
-                return math.inf
-            for i in range(n):
-                put(basis, i, get(b, i) - get(basis, i))
+            true_residual(slots, b, out, basis)
         start = norm(n, basis)
+        if restart > 0 and not start < 0.999 * last_start:  # a singular system: what remains cannot be reached
+            return start / whole
+        last_start = start
         if start <= tolerance * whole or not start < math.inf:
             return start / whole
         scale_to(n, 1.0 / start, basis, basis)
@@ -99,9 +113,9 @@ def gmres(slots, b, out, work, tolerance, restarts):
             if reached <= tolerance or after == 0.0 or not reached < math.inf:
                 break
         combine(n, m, basis, hessenberg, target, k, out)
-        if reached <= tolerance or not reached < math.inf:
+        if not reached < math.inf or (reached <= tolerance and tolerance > 1e-3):
             return reached
-    return reached
+    return true_residual(slots, b, out, basis) / whole
 
 
 def newton_krylov(slots):

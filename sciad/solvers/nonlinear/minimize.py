@@ -22,7 +22,9 @@ __all__ = ["minimize"]
 POLISHED = 500  # up to so many unknowns the Hessian is formed
 
 
-def minimize(fun: Callable, x0: Any, args: Any = (), method: str = "BFGS", tol: float | None = None, options: dict[str, Any] | None = None) -> Result:
+def minimize(
+    fun: Callable, x0: Any, args: Any = (), method: str = "BFGS", tol: float | None = None, options: dict[str, Any] | None = None
+) -> Result:
     """Minimise the number fun(x, *args) over x, from x0; SciPy's `minimize` with gradients by sciad, differentiable in `args`.
 
     `x0`: an array of any shape, or a number.  `method`, `tol` and `options` are SciPy's, for methods without constraints; afterwards Newton

@@ -10,6 +10,7 @@ from sciad.solvers.nonlinear.slots import (
     ABORTED,
     BAD_START,
     CONVERGED,
+    F_TRIAL,
     FIXED,
     FTOL,
     FX,
@@ -40,7 +41,7 @@ from sciad.solvers.nonlinear.slots import (
 )  # fmt: skip
 from sciad.solvers.nonlinear.vectors import all_finite, copy, largest, norm
 
-__all__ = ["residual", "jacobian", "product", "begin", "accept", "small_step", "at_rounding_level"]
+__all__ = ["residual", "jacobian", "differences", "product", "begin", "accept", "small_step", "at_rounding_level"]
 
 
 def residual(slots, x, out):
@@ -53,14 +54,45 @@ def residual(slots, x, out):
     return code
 
 
+def differences(slots, x, out):
+    """out = the Jacobian of the residual at x, where it is FX, by forward differences; the status of f."""
+    n, fx, trial = get_int(slots, N), get_int(slots, FX), get_int(slots, F_TRIAL)
+    for j in range(n):
+        here = get(x, j)
+        put(x, j, here + 1.5e-8 * max(abs(here), 1e-3))
+        step, code = get(x, j) - here, residual(slots, x, trial)
+        put(x, j, here)
+        if code != 0:
+            return code
+        for i in range(n):
+            put(out, i * n + j, (get(trial, i) - get(fx, i)) / step)
+    return 0
+
+
 def jacobian(slots, x, out):
-    """out = the Jacobian of the residual, row-major; the status of f."""
+    """out = the Jacobian of the residual, row-major, by differences where the system offers none; the status of f."""
+    if get_int(slots, JAC) == 0:
+        put_int(slots, N_J, get_int(slots, N_J) + 1)
+        return differences(slots, x, out)
     code = call_address(get_int(slots, JAC), 0.0, x, get_int(slots, P), out)
     put_int(slots, N_J, get_int(slots, N_J) + 1)
     if get_int(slots, FIXED) == 1:
         n = get_int(slots, N)
         for i in range(n):
             put(out, i * n + i, get(out, i * n + i) - 1.0)
+    return code
+
+
+def along(slots, v, out):
+    """out = J v at X, where the residual is FX, by a difference; the status of f."""
+    n, x, fx, trial = get_int(slots, N), get_int(slots, X), get_int(slots, FX), get_int(slots, TRIAL)
+    size, span = norm(n, v), max(norm(n, x), 1e-3)
+    step = 1.5e-8 * span / size if size > 0.0 else 1.0
+    for i in range(n):
+        put(trial, i, get(x, i) + step * get(v, i))
+    code = residual(slots, trial, out)
+    for i in range(n):
+        put(out, i, (get(out, i) - get(fx, i)) / step)
     return code
 
 
@@ -76,6 +108,8 @@ def product(slots, v, out):
             code = call_address(get_int(slots, STATE_REV), 0.0, point, p, get_int(slots, STATE_TAPE), v, out, t_bar)
         else:
             code = call_address(get_int(slots, REV), 0.0, point, p, get_int(slots, TAPE), v, out, get_int(slots, P_BAR), t_bar)
+    elif get_int(slots, JVP) == 0:  # by a difference, which includes the identity of a fixed point
+        return along(slots, v, out)
     else:
         scratch = get_int(slots, TRIAL)
         code = call_address(get_int(slots, JVP), 0.0, 0.0, get_int(slots, POINT), v, p, get_int(slots, P_DOT), scratch, out)

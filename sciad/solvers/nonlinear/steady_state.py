@@ -27,9 +27,9 @@ def steady_state(
 ) -> Any:  # fmt: skip
     """Find y with fun(t, y, *args) = 0, where the ODE y' = fun(t, y, *args) that starts at y0 comes to rest.
 
-    `fun` as for `solve_ivp`, also in place, and independent of t.  `y0`: any shape.  `method`: "pseudo-transient" (implicit Euler steps that
-    grow into Newton's, so that the solution is the one that the flow leads to unless it is unstable; then Newton's method to the end), or
-    "newton" from y0.  `xtol`: relative size of the last step.  `full_output`: (y, result) with .eigenvalues of the Jacobian there, .stable
+    `fun` as for `solve_ivp`, also in place, and independent of t.  `y0`: any shape.  `method`: "pseudo-transient" (implicit Euler steps
+    that grow into Newton's, so that the solution is near where the flow leads; then Newton's method to the end), or "newton" from y0.
+     `xtol`: relative size of the last step.  `full_output`: (y, result) with .eigenvalues of the Jacobian there, .stable
     (all real parts negative), .success .status .message .nfev .njev .nit.
 
     Differentiable as `root`: y_dot = -J^-1 (df/dp p_dot); y0 has zero derivatives.  SolveError where nothing is found, or, under
@@ -39,7 +39,7 @@ def steady_state(
     y0 = start(y0)
     system = system_of(fun, y0.shape, args, time=True)
     if not system.interpreted and not system.field.autonomous:
-        raise SciadError(f"steady_state of `{system.field.name}`: it depends on t, and so has no steady state; fix t in a function of your own")
+        raise SciadError(f"steady_state: `{system.field.name}` depends on t, and so has no steady state; fix t in a function of your own")
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}; choose from {', '.join(METHODS)}")
     leaves = system.field.leaves(args, fun)
@@ -62,7 +62,9 @@ def steady_state(
     })  # fmt: skip
 
 
-def _solve(system: System, method: str, y: np.ndarray, p: np.ndarray, xtol: float, maxiter: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _solve(
+    system: System, method: str, y: np.ndarray, p: np.ndarray, xtol: float, maxiter: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One stage: state, residual, counts; SolveError where it fails."""
     space = system.take(method, lambda: Workspace.for_method(system.rhs, method))
     space.slots[s.MAX_ITERATIONS], space.reals[s.XTOL], space.reals[s.FTOL] = maxiter, xtol, 0.0

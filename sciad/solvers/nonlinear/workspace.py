@@ -62,9 +62,10 @@ class Workspace:
         """What a method needs, with its kernel in `run`."""
         memory = memory or (min(rhs.n, 30) if method == "newton-krylov" else 5)
         new = cls(rhs, matrices=method in DENSE, rows=rows, fixed=fixed, memory=memory, work=work_size(method, rhs.n, rows, memory))
-        if method in DENSE:
+        interpreted = hasattr(rhs.owner, "reraise")  # then differences are cheaper than derivatives by the tape, and take any function
+        if method in DENSE and not interpreted:
             new.slots[s.JAC] = rhs.jac()
-        if method == "newton-krylov":
+        if method == "newton-krylov" and not interpreted:
             new.slots[s.JVP] = rhs.jvp()
         new.reals[s.DAMPING] = 1.0
         new.run = kernel(method)
