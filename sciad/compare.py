@@ -143,15 +143,20 @@ def _measure(loss: Callable, p: Any, layout: Layout, adjoint: Any, repeats: int)
 
 
 def _differences(loss: Callable, layout: Layout, p: Any, truth: np.ndarray, adjoint: str) -> float:
-    """Relative difference between the reference and the loss's own central differences along the gradient, the best of several steps."""
+    """Relative difference between the reference and central differences of the loss, along the gradient with respect to relative changes.
+
+    The least of several steps.
+    """
     x = layout.vector(p)
-    size = float(np.linalg.norm(truth))
+    scale = np.maximum(np.abs(x), 1e-3 * np.abs(x).max(initial=0.0))
+    scale[scale == 0.0] = 1.0
+    direction = truth * scale
+    size = float(np.linalg.norm(direction))
     if size == 0.0:
         return 0.0
-    direction = truth / size
-    scale = max(float(np.linalg.norm(x)), 1e-8)
+    direction *= scale / size
     found = []
-    for step in (1e-4, 1e-5, 1e-6):
-        ends = [float(loss(layout.tree(x + sign * step * scale * direction), adjoint)) for sign in (1.0, -1.0)]
-        found.append(abs((ends[0] - ends[1]) / (2 * step * scale) - size) / size)
+    for step in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6):
+        ends = [float(loss(layout.tree(x + sign * step * direction), adjoint)) for sign in (1.0, -1.0)]
+        found.append(abs((ends[0] - ends[1]) / (2 * step) - size) / size)
     return min(found)

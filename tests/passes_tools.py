@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-
 from sciad import tree
 from sciad.frontend.lower import kind_of, lower
 from sciad.ir import Function, Region, Value, text, walk

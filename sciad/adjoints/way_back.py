@@ -13,6 +13,7 @@ from sciad.adjoints.primal import state_derivative
 from sciad.adjoints.reverse_step import step_bar
 from sciad.adjoints.sweep import REPLAY_ALL, REPLAY_IN_PLACE, REVERSE, compiled_sweep
 from sciad.errors import SolveError
+from sciad.solvers.counting import count
 from sciad.solvers.layout import (
     DONE,
     FSAL,
@@ -76,6 +77,7 @@ class Sweep:
         """The cotangents, as `Discrete.backward` returns them."""
         steps = self.residuals.steps
         n_steps = len(steps.pairs) - 1
+        count(n_steps * self.residuals.method.n_stages)
         if n_steps == 0:
             self.y_bar += self.ys_bar.sum(axis=0)
         elif steps.every == 1:

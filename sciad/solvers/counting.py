@@ -6,19 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-__all__ = ["Counts", "counting", "count"]
+__all__ = ["Counts", "counting", "count", "going_back"]
 
 
 @dataclass
 class Counts:
-    """Evaluations of the right-hand side on the way forward, and of it or its reverse on the way back; solves."""
+    """Evaluations of right-hand sides (those of adjoint equations included) on the way forward and on the way back."""
 
     forward: int = 0
     backward: int = 0
-    solves: int = 0
 
 
 _open: list[Counts] = []
+_back = [0]  # depth of `going_back`
 
 
 @contextmanager
@@ -32,9 +32,20 @@ def counting() -> Iterator[Counts]:
         _open.remove(counts)
 
 
-def count(forward: int = 0, backward: int = 0, solves: int = 0) -> None:
-    """Add to every open count."""
+@contextmanager
+def going_back() -> Iterator[None]:
+    """What is counted inside the block belongs to the way back."""
+    _back[0] += 1
+    try:
+        yield
+    finally:
+        _back[0] -= 1
+
+
+def count(calls: int) -> None:
+    """Add evaluations to every open count."""
     for counts in _open:
-        counts.forward += forward
-        counts.backward += backward
-        counts.solves += solves
+        if _back[0]:
+            counts.backward += calls
+        else:
+            counts.forward += calls

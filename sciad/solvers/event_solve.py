@@ -52,7 +52,7 @@ class EventRun:
 
     def run(self, y0: Any, t0: Any, t1: float, t_eval: Any) -> None:
         """All segments, from (t0, y0) to t1 or a terminal event."""
-        counts, fired, standstill = [0] * len(self.events), set[int](), 0
+        counts, fired, standstill = [0] * len(self.events), dict[int, float](), 0
         self.sign = 1.0 if t1 >= float(value_of(t0)) else -1.0
         y, t, first = y0, t0, True
         while True:
@@ -66,14 +66,14 @@ class EventRun:
             t_star, y_star = self._segment(raw, watch, y, t, start, end, t_eval, first)
             if watch.ended is None:
                 return
-            counts, fired, first = watch.counts, {o.event.number for o in watch.simultaneous}, False
+            counts, first = watch.counts, False
             if any(counts[o.event.number] >= o.event.limit for o in watch.simultaneous):
                 self.status = 1
                 return
             y = y_star
             for occurrence in sorted(watch.simultaneous, key=lambda o: o.event.number):
                 y = self._effect(occurrence.event, t_star, y)
-            t = t_star
+            t, fired = t_star, self._rates(watch.simultaneous, end, y)
             standstill = standstill + 1 if abs(end - start) <= 1e-14 * max(abs(end), 1e-300) else 0
             if standstill >= STANDSTILL:
                 self.status, self.message = int(Status.STEP_TOO_SMALL), ZENO.format(count=standstill, t=end)
@@ -83,6 +83,15 @@ class EventRun:
                 if t_eval is None:
                     self._keep(t, y)
                 return
+
+    def _rates(self, fired: list[Occurrence], t: float, y: Any) -> dict[int, float]:
+        """How fast the functions of events that have just fired leave zero from the changed state."""
+        state = np.array(value_of(y), float).reshape(-1)
+        f, rates = self.slope(t, state), {}
+        for occurrence in fired:
+            g_t, g_y, _ = _partials(occurrence.event, t, state)
+            rates[occurrence.event.number] = float(g_t + g_y @ f)
+        return rates
 
     def _effect(self, event: Event, t: Any, y: Any) -> Any:
         if event.apply is None:

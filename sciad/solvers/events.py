@@ -81,11 +81,11 @@ class Occurrence:
 class Watch:
     """Looks at the steps of one segment as they come; `ended` is the occurrence that ends it, the last of `found`.
 
-    `counts` are occurrences before the segment, by event; `fired` the events that caused the change of state at its beginning, which
-    are not seen again until their function has left zero.
+    `counts` are occurrences before the segment, by event; `fired` the events that caused the change of state at its beginning, with the
+    rate at which their function leaves zero: they are not seen again before it has.
     """
 
-    def __init__(self, events: list[Event], counts: list[int], fired: set[int], n: int) -> None:
+    def __init__(self, events: list[Event], counts: list[int], fired: dict[int, float], n: int) -> None:
         self.events, self.counts, self.fired, self.n = events, list(counts), fired, n
         self.found: list[Occurrence] = []
         self.simultaneous: list[Occurrence] = []
@@ -124,10 +124,13 @@ class Watch:
         """Values at the beginning; of an event that has just fired, a little later."""
         values = values.copy()
         t, h = steps.times[0], steps.sizes[0]
-        for k in self.fired:
+        for k, rate in self.fired.items():
             y = _inside(row, h, JUST_AFTER, table, self.n)
             values[k] = self.events[k].values(np.array([t + JUST_AFTER * h]), y[None])[0]
-            lows[k, 0] = JUST_AFTER
+            if rate * h * values[k] >= 0.0:
+                lows[k, 0] = JUST_AFTER
+            else:  # it has left zero and come back already
+                values[k] = np.copysign(1e-300, rate * h)
         return values
 
     def _step(

@@ -12,6 +12,7 @@ import numpy as np
 
 from sciad.errors import ShapeError
 from sciad.solvers.auto import Auto, choose
+from sciad.solvers.counting import count
 from sciad.solvers.implicit import equip
 from sciad.solvers.interpolant import DenseOutput, PiecewiseOutput
 from sciad.solvers.layout import BAD_Y0, N_SAVED, OUTSIDE, TAPES, UNSORTED
@@ -151,6 +152,7 @@ def integrate(
         wanted, ys = wanted[:saved], ys[:saved]
     sol = dense(pieces) if dense_output else None
     counts = sum(piece.counts for piece in pieces)
+    count(int(counts[0]))
     steps = pieces[0].steps if len(pieces) == 1 else None
     return RawSolution(wanted, ys, status, message(status, last.slots, last.reals), *counts.tolist(), steps, sol, tuple(pieces))
 

@@ -12,7 +12,7 @@ import numpy as np
 from sciad.errors import SciadError, ShapeError, SolveError
 from sciad.progress import fraction_bar
 from sciad.solvers.complex_states import complex_states, real_event, real_function, real_state
-from sciad.solvers.counting import count
+from sciad.solvers.counting import going_back
 from sciad.solvers.event_solve import EventRun, call
 from sciad.solvers.events import Event, make_events
 from sciad.solvers.fields import Compiled, field_for, is_inplace
@@ -171,7 +171,6 @@ class _Solve:
         else:
             raw = integrate(self.rhs, self.span, self.y0, self.p, self.method, self.t_eval, dense_output, **self.options)
             self._check(raw.status)
-            count(forward=raw.nfev, solves=1)
             ys, sol = raw.ys.reshape(raw.ys.shape[0], *self.shape), raw.sol
         t = self.parents[3] if is_traced(self.parents[3]) else raw.t
         return self._result([raw], t, ys, sol, int(raw.status), _message(raw, self.field))
@@ -195,7 +194,6 @@ class _Solve:
             options = {**self.options, "max_steps": max(budget, 1), "first_step": self._first(t0)}
             raw = integrate(self.rhs, (t0, self.span[1]), y0, self.p, self.method, None, True, watch=watch, **options)
             self._check(raw.status)
-            count(forward=raw.nfev, solves=1)
             budget -= raw.naccept + raw.nreject
             if traced and raw.status < 0:
                 raise SolveError(f"the solve to be differentiated failed: {_message(raw, self.field)}")
@@ -242,11 +240,11 @@ class _Solve:
             raw, residuals = self._guarded(self._forward_only, *problem), None
         else:
             raw, residuals = self._guarded(adjoint.forward, *problem)
-        count(forward=raw.nfev, solves=1)
 
         def vjp(ys_bar: Any) -> list:
             ys_bar = np.asarray(ys_bar, float).reshape(raw.ys.shape)
-            found = self._guarded(adjoint.backward, residuals, ys_bar, any(0 < k < 4 for k in active))
+            with going_back():
+                found = self._guarded(adjoint.backward, residuals, ys_bar, any(0 < k < 4 for k in active))
             bars = [found[0].reshape(self.shape)[()], *found[2:], *self.field.unpack(found[1])]
             return [bars[k] for k in active]
 

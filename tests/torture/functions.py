@@ -352,6 +352,6 @@ def shapes_compared(x, y):
 def chained_comparison_guards_an_index(a, x):
     s = 0.0
     for i in range(4):
-        if 0.0 < a and i < 2 and -1.0 < x[i] < x[0] + 1.0:
+        if a > 0.0 and i < 2 and -1.0 < x[i] < x[0] + 1.0:
             s += x[i] * a
     return s

@@ -125,7 +125,7 @@ def test_what_the_caller_sees_stays():
         for i in range(n):
             x[i] = 1.0
         assert n < 100
-        return None
+        return
 
     body, _ = lowered(f, np.ones(3), 3)
     assert count(body, "store") == 1
