@@ -145,7 +145,7 @@ def test_patterns_are_found(medium):
     rhs, y0 = medium
     pattern = pattern_of(rhs, 0.0, y0, P).toarray()
     i, j = np.indices((60, 60))
-    expected = (i // 2 == j // 2) | ((abs(i - j) == 2)
+    expected = (i // 2 == j // 2) | (abs(i - j) == 2)
     assert np.array_equal(pattern, expected)
     assert np.all((dense_jacobian(rhs, y0 + 0.3) != 0) <= pattern)
 
