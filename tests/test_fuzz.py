@@ -1,0 +1,74 @@
+"""A few random programs in each run of the tests; `tests/fuzz/run.py` does thousands."""
+
+from __future__ import annotations
+
+import pytest
+from fuzz.check import Useless, check
+from fuzz.programs import program, programs
+from fuzz.regressions import REGRESSIONS
+from hypothesis import HealthCheck, assume, given, settings
+from interpret import interpreted
+
+from sciad import verify
+
+
+@pytest.fixture
+def verified(monkeypatch):
+    monkeypatch.setattr(verify, "ENABLED", True)
+
+
+@pytest.mark.parametrize("name", REGRESSIONS)
+def test_once_wrong(name, verified):
+    with interpreted():
+        assert check(REGRESSIONS[name], name) == "held"
+
+
+@pytest.mark.parametrize("first", range(0, 150, 25))
+def test_seeded(first, verified):
+    held = 0
+    with interpreted():
+        for seed in range(first, first + 25):
+            try:
+                held += check(program(seed, size=7), f"program_{seed}", seed) == "held"
+            except Useless:
+                continue
+    assert held >= 20
+
+
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
+@given(text=programs())
+def test_drawn(text):
+    with interpreted():
+        try:
+            verdict = check(text, "drawn")
+        except Useless:
+            assume(False)
+    assert verdict == "held"
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_compiled(seed):
+    assert check(program(1000 + seed, size=6), f"compiled_{seed}", seed) == "held"
+
+
+@pytest.mark.parametrize("name", ["masks_made_in_each_trip", "clipping_of_two_slices"])
+def test_once_wrong_compiled(name):
+    assert check(REGRESSIONS[name], name + "_compiled") == "held"
+
+
+def test_the_judge_sees_a_wrong_derivative(monkeypatch):
+    """A rule that is wrong by a millionth is found."""
+    from fuzz.check import Wrong
+
+    from sciad.rules import registry
+
+    right = registry.lookup("sin")
+    monkeypatch.setitem(registry._RULES, "sin", right.__class__(right.name, "rule", (lambda y, x: 1.000001 * _cos(x),), False, 1))
+    with interpreted(), pytest.raises(Wrong, match="complex step"):
+        check("import math\n\n\ndef f(x, m, a, b, n, idx):\n    return math.sin(a) * x[0]\n", "mistaken")
+
+
+def _cos(x):
+    import numpy as np
+
+    return np.cos(x)
