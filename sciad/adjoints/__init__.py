@@ -11,11 +11,11 @@ from sciad.adjoints.forward import Forward
 from sciad.adjoints.gauss import Gauss
 from sciad.adjoints.interpolating import Interpolating
 from sciad.adjoints.quadrature import Quadrature
-from sciad.adjoints.rules import Implicit, JacobianFree, Neumann, Unrolled
+from sciad.adjoints.rules import Implicit, JacobianFree, Neumann, Unrolled, jacobian_penalty
 
 __all__ = [
     "ADJOINTS", "Automatic", "Backsolve", "Discrete", "Forward", "Gauss", "Implicit", "Interpolating", "JacobianFree", "Neumann", "Quadrature",
-    "Unrolled", "find_adjoint",
+    "Unrolled", "find_adjoint", "jacobian_penalty",
 ]  # fmt: skip
 
 #: Adjoints by name, with their default options.
