@@ -45,10 +45,9 @@ def _visit(region: Region, facts: Facts, decided: dict[Value, Value]) -> None:
 
 
 def _clipping(op: Op, facts: Facts) -> Value | None:
-    x, y = op.args if op.name == "maximum" else reversed(op.args)
-    if _not_below(facts, x, y):
-        return x
-    return y if _not_below(facts, y, x) else None
+    x, y = op.args
+    larger, smaller = (x, y) if _not_below(facts, x, y) else (y, x) if _not_below(facts, y, x) else (None, None)
+    return larger if op.name == "maximum" else smaller
 
 
 def _comparison(op: Op, facts: Facts) -> bool | None:
