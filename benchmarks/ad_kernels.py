@@ -136,7 +136,7 @@ def ratios(found: dict[str, dict[str, dict]]) -> str:
     for p in PEERS:
         both = [f["sciad"]["step"] / f[p]["step"] for f in found.values() if p in f]
         if both:
-            lines.append(f"- ours / {p}: {mean(both):.3f} over {len(both)} kernels (worst {max(both):.2f}); {p} / ours: {1 / mean(both):.1f}")
+            lines.append(f"- ours / {p}: {mean(both):.3f} over {len(both)} kernels, worst {max(both):.2f}; inverse {1 / mean(both):.1f}")
     best = [f["sciad"]["step"] / min(f[p]["step"] for p in PEERS if p in f) for f in found.values() if any(p in f for p in PEERS)]
     if best:
         lines.append(f"- ours / best of all peers: {mean(best):.2f} (worst {max(best):.2f})")

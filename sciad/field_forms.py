@@ -242,7 +242,7 @@ def field_source(stem: str, filename: str, floats: list, buffers: list, body: Re
 
 
 def _blocks(body: Region, buffer: Value) -> list[tuple[Value, int, int]]:
-    """Disjoint constant parts of a buffer, each (value, offset, size), where it is used through such parts only; they are taken out of `body`.
+    """Disjoint constant parts of a buffer, each (value, offset, size), where it is used through such only; they are taken out of `body`.
 
     As arrays of their own they are known not to overlap, which a compiler cannot see in parts of one array.
     """

@@ -19,7 +19,7 @@ from sciad.frontend.lower import Kind, Leaf, Lowered, kind_of, lower
 from sciad.frontend.source import python_function
 from sciad.ir import Region, walk
 from sciad.passes.forward import pushforward
-from sciad.passes.optimise import optimise
+from sciad.passes.optimise import improve_loops, optimise
 from sciad.passes.pullback import pullback
 from sciad.passes.simplify import simplify
 from sciad.passes.structure import Structure, writes
@@ -178,7 +178,8 @@ class Program(SecondOrder):
             for other, b in enumerate(arrays):
                 if other != k and b is not None and np.may_share_memory(a, b):
                     raise ShapeError(
-                        f"`{self.name}` writes into `{self.inputs[k].label}`, which shares memory with `{self.inputs[other].label}`; pass a copy"
+                        f"`{self.name}` writes into `{self.inputs[k].label}`, "
+                        f"which shares memory with `{self.inputs[other].label}`; pass a copy"
                     )
 
     def call(self, values: list) -> Any:
@@ -257,7 +258,8 @@ class Program(SecondOrder):
         if key not in self._pullbacks:
             body = simplify(self.body)
             params = [self.inputs[k].params[0] for k in wrt]
-            done = pullback(body, params, self.seeded(), [self.inputs[k].params[0] for k in inout])
+            done = pullback(body, params, self.seeded(), [self.inputs[k].params[0] for k in inout], self.lengths)
+            done = improve_loops(done, self.lengths)
             self._pullbacks[key] = self._compile(done, "reverse")
         return self._pullbacks[key]
 

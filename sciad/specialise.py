@@ -1,4 +1,4 @@
-"""Which array lengths are compiled in: the trailing ones of arrays of two and more axes, where they are small.
+"""Which array lengths are compiled in: trailing ones of arrays of two and more axes, where small, and those of small square matrices.
 
 The length of a row says what is computed (dimensions, features, components), that of the first axis how often.  With the former constant,
 short loops are written out and small arrays become scalars.  A function that is called with many different ones is compiled once for all.
@@ -37,5 +37,8 @@ def specialised(owner: Hashable, kinds: tuple[Kind, ...], leaves: list[Any]) -> 
 
 def _with_lengths(kind: Kind, x: Any) -> Kind:
     shape = np.shape(getattr(x, "__sciad_value__", x))
-    first, *rest = zip(kind.shape or (), shape)
-    return replace(kind, shape=(first[0], *[n if known is None and n <= LONGEST else known for known, n in rest]))
+    known = kind.shape or ()
+    found = (known[0], *[n if k is None and n <= LONGEST else k for k, n in zip(known[1:], shape[1:])])
+    if found[0] is None and shape[0] == found[1]:  # a square matrix
+        found = (shape[0], *found[1:])
+    return replace(kind, shape=found)

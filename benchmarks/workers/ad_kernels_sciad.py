@@ -12,7 +12,7 @@ from workers.kernels import KERNELS
 def arguments(path):
     """The kernel's arguments; arrays without axes are Python numbers."""
     with np.load(path) as stored:
-        found = [stored[f"a{k}"] for k in range(len(stored.files))]
+        found = [stored[f"a{k}"] for k in range(sum(f.startswith("a") for f in stored.files))]
     return [a.item() if a.ndim == 0 else a for a in found]
 
 

@@ -1,4 +1,4 @@
-"""The eight kernels of `ad_kernels.py`: plain Python on scalars and arrays, with loops, branches and writes in place; each gives a float."""
+"""The eight kernels of `ad_kernels.py`: plain Python with loops, branches and in-place writes; each gives a float."""
 
 import math
 

@@ -172,6 +172,8 @@ class Emitter:
             return f"subarray({', '.join(strip(a) for a in args)})"
         if name == "select":
             return f"select({', '.join(strip(a) for a in args)})"
+        if name == "fast_add" and op.name == "subtract":
+            return f"fast_add({strip(args[0])}, -{args[1]})"
         if name == "fast_add":
             return f"fast_add({strip(args[0])}, {strip(args[1])})"
         if name == "cast":

@@ -1,60 +1,46 @@
-"""Loop-invariant motion: costly pure operations whose operands a loop does not change are computed before it.
-
-LLVM does this too where it may; here it decides what the reverse sweep keeps: one number instead of one a trip.  Cheap operations move only
-with a costly one that needs them: in the loop they cost nothing, and outside a register.
-"""
+"""Loop-invariant motion: pure operations whose operands come from outside a loop are computed once, before it."""
 
 from __future__ import annotations
 
 from sciad.ir import PURE, Op, Region, Value
-from sciad.passes.save import CHEAP
-from sciad.types import is_buffer, is_float
 
 __all__ = ["hoist"]
 
+#: Integer division by a number that may be zero stays where the program put it.
+_STAYS = {"floor_divide", "remainder", "subbuffer"}
 
-def hoist(body: Region) -> bool:
-    """Move what can be moved, inner loops first; in place, True where anything moved."""
-    moved = False
+
+def hoist(body: Region) -> None:
+    """Move invariant operations out of loops, in place; inner loops first, so that they may go out of several."""
+    _visit(body)
+
+
+def _visit(region: Region) -> set[Value]:
+    """Handle the loops of a region; gives all values that it defines, nested ones included."""
+    defined = set(region.params)
     ops: list[Op] = []
-    for op in body.ops:
+    for op in region.ops:
         for inner in op.regions:
-            moved |= hoist(inner)
-        if op.name in ("for", "while"):
-            out = _movable(op.regions[0])
-            moved |= bool(out)
-            ops.extend(out)
+            own = _visit(inner)
+            if op.name in ("for", "while"):
+                moved = _invariant(inner, own)
+                ops.extend(moved)
+                defined.update(op.result for op in moved)
+            defined |= own
         ops.append(op)
-    body.ops = ops
+        defined.update(op.results)
+    region.ops = ops
+    return defined
+
+
+def _invariant(inner: Region, own: set[Value]) -> list[Op]:
+    """Take the invariant operations out of a loop's body."""
+    moved, stay = [], []
+    for op in inner.ops:
+        if PURE(op) and op.name not in _STAYS and not any(a in own for a in op.args):
+            moved.append(op)
+            own.discard(op.result)
+        else:
+            stay.append(op)
+    inner.ops = stay
     return moved
-
-
-def _movable(body: Region) -> list[Op]:
-    """The operations to move, taken out of the loop's body."""
-    inside: set[Value] = {*body.params, *[r for op in body.ops for r in op.results]}
-    invariant: dict[Value, Op] = {}
-    for op in body.ops:
-        if PURE(op) and not any(a in inside or is_buffer(a.type) for a in op.args) and _harmless(op):
-            inside.discard(op.result)
-            invariant[op.result] = op
-    wanted: set[Op] = set()
-    queue = [op for op in invariant.values() if _costly(op)]
-    while queue:
-        op = queue.pop()
-        if op not in wanted:
-            wanted.add(op)
-            queue += [invariant[a] for a in op.args if a in invariant]
-    if not wanted:
-        return []
-    moved = [op for op in body.ops if op in wanted]
-    body.ops = [op for op in body.ops if op not in wanted]
-    return moved
-
-
-def _costly(op: Op) -> bool:
-    return is_float(op.result.type) and op.name not in CHEAP and op.name not in ("select", "cast")
-
-
-def _harmless(op: Op) -> bool:
-    """Whether the operation may be computed where the loop makes no trip: a division of ints may trap."""
-    return is_float(op.result.type) or op.name not in ("floor_divide", "remainder", "power", "left_shift", "right_shift")

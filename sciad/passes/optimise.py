@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from sciad.ir import Region, Value
 from sciad.passes.hoist import hoist
 from sciad.passes.induction import close_counters
+from sciad.passes.promote import promote
 from sciad.passes.ranges import decide_ranges
 from sciad.passes.simplify import simplify
 from sciad.passes.tidy import tidy
 from sciad.verify import verified
 
-__all__ = ["optimise"]
+__all__ = ["optimise", "improve_loops"]
 
 _ROUNDS = 3  # a counter of an outer loop is closed once that of the inner loop is, and its clippings are decided
 
@@ -25,6 +26,13 @@ def optimise(body: Region, lengths: Iterable[Value] = ()) -> Region:
         decide_ranges(body, lengths)
         close_counters(body, lengths)
         body = tidy(verified(body, "counters and ranges"))
-    if hoist(body):
-        body = tidy(verified(body, "hoist"))
-    return tidy(verified(simplify(body, unroll=True), "unroll"))
+    body = tidy(verified(simplify(body, unroll=True), "unroll"))
+    return improve_loops(body, lengths)
+
+
+def improve_loops(body: Region, lengths: Iterable[Value] = ()) -> Region:
+    """The function with invariant operations before its loops and updated elements in registers; for derivatives too."""
+    hoist(body)
+    body = tidy(verified(body, "hoist"))
+    promote(body, lengths)
+    return tidy(verified(body, "promote"))

@@ -13,7 +13,7 @@ from fractions import Fraction
 from sciad.ir import Op, Value
 from sciad.types import I8
 
-__all__ = ["Polynomial", "Facts", "combine"]
+__all__ = ["Polynomial", "Facts", "combine", "times"]
 
 Polynomial = dict[tuple[Value, ...], int | Fraction]
 
@@ -32,7 +32,8 @@ def combine(a: Polynomial, b: Polynomial, factor: int = 1) -> Polynomial:
     return out
 
 
-def _product(a: Polynomial, b: Polynomial) -> Polynomial:
+def times(a: Polynomial, b: Polynomial) -> Polynomial:
+    """The product of two polynomials."""
     out: Polynomial = {}
     for p, c in a.items():
         for q, d in b.items():
@@ -50,7 +51,7 @@ class Facts:
 
     def __init__(self, nonnegative: Iterable[Value] = ()) -> None:
         self.at_least: dict[Value, int] = dict.fromkeys(nonnegative, 0)
-        self.trips: dict[Value, Value] = {}  # trip number -> number of trips of its loop
+        self.trips: dict[Value, Polynomial] = {}  # trip number -> number of trips of its loop
         self._forms: dict[Value, Polynomial] = {}
 
     # -- scopes ----------------------------------------------------------------------------------------------------------------
@@ -59,7 +60,7 @@ class Facts:
         n, k = loop.args[0], loop.regions[0].params[0]
         inside = _clipped(n)
         undo = [(n, self.at_least.get(n)), (inside, self.at_least.get(inside)), (k, self.at_least.get(k))]
-        self.trips[k] = inside
+        self.trips[k] = self.form(inside)
         self.at_least[k] = 0
         for v in (n, inside):
             self.at_least[v] = max(1, self.at_least.get(v, 1))
@@ -94,7 +95,7 @@ class Facts:
             if op.name != "multiply":
                 found = combine(forms[0], forms[1], 1 if op.name == "add" else -1)
             else:
-                found = _product(*forms)
+                found = times(*forms)
             if len(found) <= _MAX_TERMS and all(len(m) <= _MAX_DEGREE for m in found):
                 return found
         return {(v,): 1}
@@ -120,8 +121,8 @@ class Facts:
             return self.nonnegative(rest, depth)
         if not square and not self.nonnegative(combine({}, slope, -1), depth):
             return False
-        last = combine(self.form(self.trips[k]), {(): 1}, -1)
-        at_end = combine(combine(rest, _product(slope, last)), _product(square, _product(last, last)))
+        last = combine(self.trips[k], {(): 1}, -1)
+        at_end = combine(combine(rest, times(slope, last)), times(square, times(last, last)))
         return self.nonnegative(at_end, depth) and (not square or self.nonnegative(rest, depth))
 
     def _clearly(self, p: Polynomial) -> bool:
@@ -143,11 +144,21 @@ class Facts:
 
     def different(self, i: Value, j: Value) -> bool:
         """Whether two indices are proved to differ in one and the same trip."""
-        difference = combine(self.form(i), self.form(j), -1)
-        if () in difference and len(difference) == 1:
+        return self.nonzero(combine(self.form(i), self.form(j), -1))
+
+    def nonzero(self, p: Polynomial) -> bool:
+        """Whether the polynomial is proved not to be zero: by its sign, or since what it leaves when divided by a row's length is not."""
+        if len(p) == 1 and () in p:
             return True
-        minus_one = combine(difference, {(): 1}, -1)
-        return self.nonnegative(minus_one) or self.nonnegative(combine(combine({}, difference, -1), {(): 1}, -1))
+        return self._within(p, None) or any(self._within(_rest(p, row), row) for row in _rows(p))
+
+    def _within(self, p: Polynomial, row: Value | int | None) -> bool:
+        """Whether ``0 < p < row`` or ``0 < -p < row``."""
+        length: Polynomial | None = None if row is None else {(): row} if isinstance(row, int) else {(row,): 1}
+        for q in (p, combine({}, p, -1)):
+            if self.nonnegative(combine(q, {(): 1}, -1)):
+                return length is None or self.nonnegative(combine(combine(length, q, -1), {(): 1}, -1))
+        return False
 
 
 def _by_degree(p: Polynomial, k: Value) -> list[Polynomial]:
@@ -158,6 +169,20 @@ def _by_degree(p: Polynomial, k: Value) -> list[Polynomial]:
         out += [{} for _ in range(degree + 1 - len(out))]
         out[degree][tuple(v for v in monomial if v is not k)] = c
     return out
+
+
+def _rows(p: Polynomial) -> list[Value | int]:
+    """What may be the length of a row: a factor of some term of an index but not of all."""
+    numbers = {abs(int(c)) for m, c in p.items() if m and abs(c) > 1 and c.denominator == 1}
+    values = {v for m in p for v in m if len(m) > 1}
+    return [*sorted(numbers), *sorted(values, key=_number)]
+
+
+def _rest(p: Polynomial, row: Value | int) -> Polynomial:
+    """The terms that the length of a row does not divide."""
+    if isinstance(row, int):
+        return {m: c for m, c in p.items() if c % row}
+    return {m: c for m, c in p.items() if row not in m or c.denominator != 1}
 
 
 def _is_pair(p: Polynomial) -> bool:

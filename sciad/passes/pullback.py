@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sciad.fold import fold
 from sciad.ir import Builder, Region, Value
@@ -19,13 +19,16 @@ from sciad.verify import verified
 __all__ = ["pullback", "split_pullback"]
 
 
-def pullback(body: Region, wrt: Sequence[Value], outputs: Sequence[int], inout: Sequence[Value]) -> Region:
+def pullback(
+    body: Region, wrt: Sequence[Value], outputs: Sequence[int], inout: Sequence[Value], lengths: Collection[Value] = ()
+) -> Region:
     """The fused primal and reverse sweep.
 
     `wrt` are parameters to differentiate, `outputs` positions of results that have cotangents, `inout` buffer parameters whose final
     contents have.  The new region's parameters are those of `body`, then a shadow buffer for each buffer of `wrt` and `inout` (holding the
     cotangent of the final contents on entry, of the initial contents on exit), then for each of `outputs` the cotangent: a scalar, or a
-    buffer that is used up.  Its results are those of `body`, then the cotangent of each scalar of `wrt`.  `body` is used up.
+    buffer that is used up; `lengths` are parameters that are never negative.  Its results are those of `body`, then the cotangent of each
+    scalar of `wrt`.  `body` is used up.
     """
     structure = Structure(body)
     seeded = [body.results[k] for k in outputs]
@@ -51,7 +54,7 @@ def pullback(body: Region, wrt: Sequence[Value], outputs: Sequence[int], inout: 
     sweep.run([(r, seed) for r, seed in zip(seeded, seeds) if not is_buffer(r.type)])
     scalars = [sweep.adjoints.get(p) or b.const(0, p.type) for p in wrt if not is_buffer(p.type)]
     mirror = b.leave(outer, scalars)
-    saver = Saver(body, structure, sweep.mirror, sweep.trip)
+    saver = Saver(body, structure, sweep.mirror, sweep.trip, lengths=lengths)
     saver.run(mirror.ops, sweep.prologue)
     done = Region([*body.params, *shadows.values(), *seeds])
     done.ops = [*saver.top_prefix, *body.ops, *mirror.ops]

@@ -10,7 +10,10 @@ A stored value goes to a row of a tape: one array for a loop nest with trip coun
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sciad.ir import PURE, Op, Region, Value, walk
+from sciad.passes.later import Later
 from sciad.passes.mincut import INFINITE, MinCut
 from sciad.passes.snapshot import Version, copy_of, versions
 from sciad.passes.structure import Structure, writes
@@ -41,7 +44,13 @@ class Saver:
     """
 
     def __init__(
-        self, body: Region, structure: Structure, mirror: dict[Region, Region], trip: dict[Region, Value], tape: Value | None = None
+        self,
+        body: Region,
+        structure: Structure,
+        mirror: dict[Region, Region],
+        trip: dict[Region, Value],
+        tape: Value | None = None,
+        lengths: Collection[Value] = (),
     ) -> None:
         self.tape, self.tape_size = tape, 0
         self.body, self.structure, self.mirror, self.trip = body, structure, mirror, trip
@@ -50,7 +59,7 @@ class Saver:
         self.cached: set[Value] = set()
         self.slots: dict[tuple[Op | None, str], list[tuple[Value, Op]]] = {}  # (loop, dtype) -> stored values and the loads that bring them back
         self.own = set(structure.home)
-        self.clobber = Clobber(body, structure)
+        self.clobber = Clobber(body, structure, lengths)
         self.kept_in = self._kept_in_memory()
         self.copied: dict[Value, Op] = {}  # copies of arrays and their allocations
         self.moved: dict[Region, list[tuple[int, int]]] = {}  # places of copies in the primal sweep, and how many operations they are
@@ -629,10 +638,11 @@ def _zeroing(buffer: Value, size: int, line: int) -> list[Op]:
 class Clobber:
     """Whether memory that a load read may be written afterwards, in this trip or a later one."""
 
-    def __init__(self, body: Region, structure: Structure) -> None:
+    def __init__(self, body: Region, structure: Structure, lengths: Collection[Value] = ()) -> None:
         self.structure = structure
         self.writers: dict[Value, list[Op]] = {}
         self.known: dict[tuple[Op, Value], bool] = {}
+        self.later = Later(structure, lengths)
         for op in walk(body):
             for buffer in writes(op):
                 self.writers.setdefault(structure.memory(buffer), []).append(op)
@@ -658,5 +668,11 @@ class Clobber:
         common = set(around)
         distinct = load.name == "store" and all(loop.attributes.get("parallel") for loop in around)  # each trip writes its own element
         return any(
-            s.order[w] > s.order[load] or common & set(s.loops(s.region_of[w])) for w in writers if not (w is load and distinct)
+            (s.order[w] > s.order[load] or common & set(s.loops(s.region_of[w]))) and not self._spared(load, buffer, w)
+            for w in writers
+            if not (w is load and distinct)
         )
+
+    def _spared(self, op: Op, buffer: Value, writer: Op) -> bool:
+        """Whether the element that a load reads, or a store writes, is proved to survive a later store."""
+        return op.name in ("load", "store") and op.args[0] is buffer and self.later.spares(op, writer)

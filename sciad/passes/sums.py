@@ -14,7 +14,7 @@ __all__ = ["plain_sums"]
 
 
 def plain_sums(body: Region) -> set[Op]:
-    """The adds of plain sums."""
+    """The adds and subtractions of plain sums."""
     uses = _uses(body)
     found: set[Op] = set()
     for op in walk(body):
@@ -44,7 +44,9 @@ def _chain(region: Region, parameter: Value, following: Value, uses: dict[Value,
     while here is not following:
         users = uses.get(here, [])
         link = users[0] if len(users) == 1 else None
-        if link is None or link.name not in ("add", "fast_add") or link not in own:
+        if link is None or link not in own:
+            return None
+        if link.name not in ("add", "fast_add") and not (link.name == "subtract" and link.args[0] is here and link.args[1] is not here):
             return None
         chain.append(link)
         here = link.result
