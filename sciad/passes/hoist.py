@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from sciad.ir import PURE, Op, Region, Value
+from sciad.types import is_float
 
 __all__ = ["hoist"]
 
-#: Integer division by a number that may be zero stays where the program put it.
-_STAYS = {"floor_divide", "remainder", "subbuffer"}
+#: What may trap for some operands stays where the program put it: the loop may make no trip.
+_STAYS = {"floor_divide", "remainder", "power", "left_shift", "right_shift", "subbuffer"}
 
 
 def hoist(body: Region) -> None:
@@ -37,7 +38,7 @@ def _invariant(inner: Region, own: set[Value]) -> list[Op]:
     """Take the invariant operations out of a loop's body."""
     moved, stay = [], []
     for op in inner.ops:
-        if PURE(op) and op.name not in _STAYS and not any(a in own for a in op.args):
+        if PURE(op) and (op.name not in _STAYS or is_float(op.result.type)) and not any(a in own for a in op.args):
             moved.append(op)
             own.discard(op.result)
         else:
