@@ -21,7 +21,10 @@ _MATH = {
     "asin": "arcsin", "acos": "arccos", "atan": "arctan", "atan2": "arctan2", "asinh": "arcsinh", "acosh": "arccosh", "atanh": "arctanh",
     "pow": "power", "degrees": "degrees", "radians": "radians",
 }  # fmt: skip
-_PLAIN = ["sqrt", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "hypot", "copysign", "fmod", "isnan", "isinf", "isfinite", "floor", "ceil", "trunc", "cbrt"]
+_PLAIN = (
+    "sqrt", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh", "hypot", "copysign",
+    "fmod", "isnan", "isinf", "isfinite", "floor", "ceil", "trunc", "cbrt",
+)  # fmt: skip
 
 
 def _math() -> types.SimpleNamespace:
@@ -66,7 +69,8 @@ def _namespace() -> dict:
     plain = _plain(kernels)
     return {
         "np": _Poisoned(), "math": _math(), "vmath": _vmath(), "kernels": plain, "linear_kernels": _plain(linear_kernels),
-        "scalar_kernels": _plain(scalar_kernels), "gemm": plain.gemm, "grown": plain.grown, "njit": lambda f: f, "kernel": lambda f: f, "fast_add": lambda a, b: a + b, "_u": lambda i: i,
+        "scalar_kernels": _plain(scalar_kernels), "gemm": plain.gemm, "grown": plain.grown, "njit": lambda f: f, "kernel": lambda f: f,
+        "fast_add": lambda a, b: a + b, "_u": lambda i: i,
         "select": lambda c, a, b: a if c else b, "subarray": lambda a, start, n: a[start : start + n], "keep": lambda a: None,
         "stack_array": lambda n: np.full(n, np.nan),
     }  # fmt: skip

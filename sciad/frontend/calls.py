@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import BuiltinFunctionType, FunctionType
@@ -17,11 +16,11 @@ from sciad.frontend.context import Capture, Context, Frame
 from sciad.frontend.liveness import assigned, captured_by_inner, same_scope
 from sciad.frontend.merge import describe
 from sciad.frontend.source import python_function, source_of
-from sciad.frontend.values import Array, Closure, Complex, Dict_, Iterator_, Lazy, Range, Record, Slice, Static, Tuple_
+from sciad.frontend.values import Array, Closure, Complex, Dict_, Lazy, Record, Static, Tuple_
 from sciad.ir import Value
-from sciad.types import B1, F4, F8, I8, is_float
+from sciad.types import F8
 
-__all__ = ["call", "call_python", "iterate", "items_of", "unary", "Method", "MAX_DEPTH"]
+__all__ = ["call", "call_python", "binary", "unary", "Method", "MAX_DEPTH"]
 
 MAX_DEPTH = 60  # inlined calls deep: beyond this it is recursion that no constant argument ends
 
@@ -71,8 +70,10 @@ def _remedy(module: str) -> str:
 
 def _handler(target: Any) -> Callable | None:
     """The lowering of a function that is known by identity, else None."""
+    from sciad.frontend.python_functions import PYTHON
+
     try:
-        found = _FUNCTIONS.get(target)
+        found = PYTHON.get(target)
     except TypeError:
         return None
     if found is not None:
@@ -94,7 +95,7 @@ def _ufunc(target: np.ufunc) -> Callable:
             raise ctx.error(f"np.{target.__name__} with arguments {sorted(kwargs)}", "use the plain form")
         if len(args) == target.nin + 1:
             out = args.pop()
-        result = unary(ctx, name, args[0]) if target.nin == 1 else _binary(ctx, name, *args)
+        result = unary(ctx, name, args[0]) if target.nin == 1 else binary(ctx, name, *args)
         if out is None:
             return result
         arrays.assign(ctx, out, [], result, whole=True)
@@ -103,10 +104,10 @@ def _ufunc(target: np.ufunc) -> Callable:
     return lower
 
 
-def _binary(ctx: Context, name: str, a: Any, b: Any) -> Any:
-    from sciad.frontend.expressions import binary
+def binary(ctx: Context, name: str, a: Any, b: Any) -> Any:
+    from sciad.frontend.expressions import binary as combine
 
-    return binary(ctx, name, arrays.as_array(ctx, a), arrays.as_array(ctx, b))
+    return combine(ctx, name, arrays.as_array(ctx, a), arrays.as_array(ctx, b))
 
 
 def unary(ctx: Context, name: str, value: Any) -> Any:
@@ -182,9 +183,8 @@ def _inline(ctx: Context, frame: Frame, node: ast.FunctionDef | ast.Lambda, args
 def _bind_arguments(ctx: Context, name: str, spec: ast.arguments, args: list, kwargs: dict[str, Any], default: Callable) -> dict[str, Any]:
     names = [a.arg for a in spec.posonlyargs + spec.args]
     env = dict(zip(names, args))
-    if len(args) > len(names):
-        if spec.vararg is None:
-            raise ctx.error(f"`{name}` takes {len(names)} arguments, {len(args)} given", "pass what its definition asks for")
+    if len(args) > len(names) and spec.vararg is None:
+        raise ctx.error(f"`{name}` takes {len(names)} arguments, {len(args)} given", "pass what its definition asks for")
     if spec.vararg is not None:
         env[spec.vararg.arg] = Tuple_(args[len(names) :])
     keyword_only = [a.arg for a in spec.kwonlyargs]
@@ -230,302 +230,3 @@ def _construct(ctx: Context, cls: type, args: list, kwargs: dict[str, Any]) -> A
                 fields[f.name] = scalars.constant(ctx, f.default)
         return Record(cls, {f.name: fields[f.name] for f in dataclasses.fields(cls)})
     raise ctx.error(f"construction of `{cls.__name__}`", "use tuples, named tuples, dicts with constant keys or plain dataclasses")
-
-
-# -- iteration ----------------------------------------------------------------------------------------------------------------------
-def items_of(ctx: Context, value: Any, wanted: int | None = None) -> list:
-    """The items of something of known length, or that has to have `wanted` items, for unpacking."""
-    if isinstance(value, Tuple_):
-        return value.items
-    iterator = iterate(ctx, value)
-    trips = iterator.static if iterator.static is not None else iterator.length.constant
-    if trips is None and wanted is not None:
-        message = f"line {ctx.line} unpacks {wanted} values from an array of another length"
-        ctx.b.check(ctx.b.compare("equal", iterator.length, wanted), "ValueError", message)
-        trips = wanted
-    if trips is None:
-        raise ctx.error(f"unpacking of {describe(value)} of unknown length", "index it, or slice it to a constant length")
-    return [iterator.item(ctx.b.const(k)) for k in range(int(trips))]
-
-
-def iterate(ctx: Context, value: Any) -> Iterator_:
-    """What a `for` runs over."""
-    b = ctx.b
-    if isinstance(value, Iterator_):
-        return value
-    if isinstance(value, Range):
-        return _iterate_range(ctx, value)
-    if isinstance(value, Tuple_):
-        return Iterator_(b.const(len(value.items)), lambda k: value.items[int(k.constant)], len(value.items))
-    if isinstance(value, Dict_):
-        keys = [scalars.constant(ctx, k) for k in value.items]
-        return Iterator_(b.const(len(keys)), lambda k: keys[int(k.constant)], len(keys))
-    if isinstance(value, Lazy):
-        value = arrays.store_lazy(ctx, value)
-    if isinstance(value, Array) and value.ndim > 0:
-        return Iterator_(value.shape[0], lambda k: arrays.subscript(ctx, value, [k]))
-    raise ctx.error(f"iteration over {describe(value)}", "use range, an array, a tuple, enumerate, zip or reversed")
-
-
-def _iterate_range(ctx: Context, r: Range) -> Iterator_:
-    b = ctx.b
-    step = r.step.constant
-    if step == 1:
-        span = b.sub(r.stop, r.start)
-        length = span if r.start.constant == 0 and ctx.nonnegative(r.stop) else b.pure("maximum", [span, b.int(0)], I8)
-    elif step is not None and step != 0:
-        span = b.sub(r.stop, r.start) if step > 0 else b.sub(r.start, r.stop)
-        length = b.pure("floor_divide", [b.add(b.pure("maximum", [span, b.int(0)], I8), abs(step) - 1), b.int(abs(step))], I8)
-    else:
-        b.check(b.compare("not_equal", r.step, 0), "ValueError", "range() arg 3 must not be zero")
-        size = b.pure("absolute", [r.step], I8)
-        up = b.compare("greater", r.step, 0)
-        span = b.select(up, b.sub(r.stop, r.start), b.sub(r.start, r.stop))
-        length = b.pure("floor_divide", [b.sub(b.add(b.pure("maximum", [span, b.int(0)], I8), size), 1), b.pure("maximum", [size, b.int(1)], I8)], I8)
-    ctx.lower_bound.setdefault(length, 0)
-
-    def item(k: Value) -> Value:
-        i = b.add(r.start, b.mul(k, r.step))
-        if i.constant is None and i is not k:
-            if step is not None and step > 0:
-                low = ctx.low(r.start)
-                if low is not None:
-                    ctx.lower_bound[i] = low
-                ctx.upper_bound[i] = (r.stop, 0)
-            elif step is not None:
-                low = ctx.low(r.stop)
-                if low is not None:
-                    ctx.lower_bound[i] = low + 1
-                ctx.upper_bound[i] = (r.start, 1)
-        elif i is k:
-            ctx.upper_bound[i] = (r.stop, 0)
-        return i
-
-    return Iterator_(length, item)
-
-
-def _range(ctx: Context, args: list, kwargs: dict[str, Any]) -> Range:
-    values = [scalars.as_index(ctx, a) for a in args]
-    zero, one = ctx.b.const(0, I8), ctx.b.const(1, I8)
-    if len(values) == 1:
-        return Range(zero, values[0], one)
-    return Range(values[0], values[1], values[2] if len(values) == 3 else one)
-
-
-def _enumerate(ctx: Context, args: list, kwargs: dict[str, Any]) -> Iterator_:
-    inner = iterate(ctx, args[0])
-    start = args[1] if len(args) > 1 else kwargs.get("start", ctx.b.const(0, I8))
-
-    def item(k: Value) -> Tuple_:
-        count = ctx.b.add(start, k)
-        if count is not k and count.constant is None:
-            ctx.upper_bound[count] = (ctx.b.add(inner.length, start), 0)
-        return Tuple_([count, inner.item(k)])
-
-    return Iterator_(inner.length, item, inner.static)
-
-
-def _zip(ctx: Context, args: list, kwargs: dict[str, Any]) -> Iterator_:
-    inner = [iterate(ctx, a) for a in args]
-    length = inner[0].length
-    for other in inner[1:]:
-        if other.length is not length:
-            length = ctx.b.pure("minimum", [length, other.length], I8)
-    static = None
-    if any(i.static is not None for i in inner):
-        known = [i.static if i.static is not None else i.length.constant for i in inner]
-        if any(k is None for k in known):
-            raise ctx.error("zip of a tuple with an array of unknown length", "index the array")
-        static = int(min(known))  # type: ignore[type-var]
-    ctx.lower_bound.setdefault(length, 0)
-    return Iterator_(length, lambda k: Tuple_([i.item(k) for i in inner]), static)
-
-
-def _reversed(ctx: Context, args: list, kwargs: dict[str, Any]) -> Iterator_:
-    inner = iterate(ctx, args[0])
-
-    def item(k: Value) -> Any:
-        back = ctx.b.sub(ctx.b.sub(inner.length, 1), k)
-        if back.constant is None:
-            ctx.lower_bound[back], ctx.upper_bound[back] = 0, (inner.length, 0)
-        return inner.item(back)
-
-    return Iterator_(inner.length, item, inner.static)
-
-
-# -- builtins -----------------------------------------------------------------------------------------------------------------------
-def _len(ctx: Context, args: list, kwargs: dict[str, Any]) -> Value:
-    value = args[0]
-    if isinstance(value, (Array, Lazy)) and value.shape:
-        return value.shape[0]
-    if isinstance(value, (Tuple_, Dict_)):
-        return ctx.b.const(len(value.items))
-    if isinstance(value, (Range, Iterator_)):
-        return iterate(ctx, value).length
-    raise ctx.error(f"len of {describe(value)}", "use an array, a tuple or a dict")
-
-
-def _float(ctx: Context, args: list, kwargs: dict[str, Any]) -> Value:
-    value = arrays.scalar_of(ctx, args[0]) if args else ctx.b.const(0.0)
-    if isinstance(value, Static) and isinstance(value.object, str):
-        return ctx.b.const(float(value.object))
-    return ctx.b.cast(value, F8)
-
-
-def _int(ctx: Context, args: list, kwargs: dict[str, Any]) -> Value:
-    return ctx.b.cast(arrays.scalar_of(ctx, args[0]), I8)
-
-
-def _bool(ctx: Context, args: list, kwargs: dict[str, Any]) -> Value:
-    from sciad.frontend.expressions import truth
-
-    return truth(ctx, args[0])
-
-
-def _complex(ctx: Context, args: list, kwargs: dict[str, Any]) -> Complex:
-    b = ctx.b
-    if len(args) == 1 and isinstance(args[0], Complex):
-        return args[0]
-    imag = args[1] if len(args) > 1 else kwargs.get("imag", b.const(0.0))
-    return Complex(b.cast(args[0], F8), b.cast(imag, F8))
-
-
-def _extreme(name: str) -> Callable:
-    """Python's min and max: the first of equal ones, which therefore takes the derivative."""
-    compare = {"min": "less", "max": "greater"}[name]
-
-    def lower(ctx: Context, args: list, kwargs: dict[str, Any]) -> Value:
-        from sciad.types import promote
-
-        items = args if len(args) > 1 else items_of(ctx, args[0]) if isinstance(args[0], Tuple_) else None
-        if items is None:
-            return arrays.reduce(ctx, name, args[0], {})
-        best = arrays.scalar_of(ctx, items[0])
-        for item in items[1:]:
-            item = arrays.scalar_of(ctx, item)
-            wide = promote(best.type, item.type)
-            best, item = ctx.b.cast(best, wide), ctx.b.cast(item, wide)
-            best = ctx.b.select(ctx.b.pure(compare, [item, best], B1), item, best)
-        return best
-
-    return lower
-
-
-def _sum(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
-    from sciad.frontend.expressions import binary
-
-    if isinstance(args[0], (Array, Lazy)) and args[0].ndim == 1 and len(args) == 1:
-        return arrays.reduce(ctx, "sum", args[0], {})
-    total: Any = args[1] if len(args) > 1 else ctx.b.const(0, I8)
-    for item in items_of(ctx, args[0]):
-        total = binary(ctx, "add", total, item)
-    return total
-
-
-def _abs(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
-    return unary(ctx, "absolute", args[0])
-
-
-def _pow(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
-    return _binary(ctx, "power", *args)
-
-
-def _divmod(ctx: Context, args: list, kwargs: dict[str, Any]) -> Tuple_:
-    return Tuple_([_binary(ctx, "floor_divide", *args), _binary(ctx, "remainder", *args)])
-
-
-def _round(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
-    if len(args) > 1:
-        raise ctx.error("round with digits", "scale, round and scale back")
-    value = unary(ctx, "rint", args[0])
-    return ctx.b.cast(value, I8) if isinstance(value, Value) else value
-
-
-def _isinstance(ctx: Context, args: list, kwargs: dict[str, Any]) -> Value:
-    value, cls = args
-    wanted = [c.object for c in cls.items] if isinstance(cls, Tuple_) else [cls.object]
-    if isinstance(value, Value):
-        kind: Any = float if is_float(value.type) else bool if value.type == B1 else int
-    elif isinstance(value, (Array, Lazy)):
-        kind = np.ndarray
-    elif isinstance(value, (Tuple_, Record)):
-        kind = value.type
-    else:
-        kind = dict if isinstance(value, Dict_) else type(value.object) if isinstance(value, Static) else object
-    return ctx.b.const(any(issubclass(kind, w) for w in wanted))
-
-
-def _convert(type_: type) -> Callable:
-    def lower(ctx: Context, args: list, kwargs: dict[str, Any]) -> Tuple_:
-        return Tuple_(items_of(ctx, args[0]) if args else [], type_)
-
-    return lower
-
-
-def _floored(name: str) -> Callable:
-    """math.floor and its kin give ints."""
-
-    def lower(ctx: Context, args: list, kwargs: dict[str, Any]) -> Value:
-        value = args[0]
-        return value if value.type == I8 else ctx.b.cast(scalars.unary(ctx, name, value), I8)
-
-    return lower
-
-
-def _slice_call(ctx: Context, args: list, kwargs: dict[str, Any]) -> Slice:
-    bounds = [None if isinstance(a, Static) else a for a in args]
-    bounds = [None, *bounds] if len(bounds) == 1 else bounds
-    return Slice(*(bounds + [None] * (3 - len(bounds))))
-
-
-def _print(ctx: Context, args: list, kwargs: dict[str, Any]) -> Static:
-    raise ctx.error("print", "return what you want to see")
-
-
-def _by_name(name: str) -> Callable:
-    return lambda ctx, args, kwargs: unary(ctx, name, args[0]) if len(args) == 1 else _binary(ctx, name, *args)
-
-
-def _log(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
-    value = unary(ctx, "log", args[0])
-    return value if len(args) == 1 else _binary(ctx, "divide", value, unary(ctx, "log", args[1]))
-
-
-def _hypot(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
-    value = args[0] if len(args) > 1 else unary(ctx, "absolute", args[0])
-    for other in args[1:]:
-        value = _binary(ctx, "hypot", value, other)
-    return value
-
-
-def _single(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
-    return ctx.b.cast(arrays.scalar_of(ctx, args[0]), F4)
-
-
-def _fsum(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
-    """A plain sum: the extra bits of `fsum` are lost, its derivative is not."""
-    return _sum(ctx, args, {})
-
-
-def _fma(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
-    return _binary(ctx, "add", _binary(ctx, "multiply", args[0], args[1]), args[2])
-
-
-_MATH = {
-    "sqrt": "sqrt", "cbrt": "cbrt", "exp": "exp", "exp2": "exp2", "expm1": "expm1", "log2": "log2", "log10": "log10", "log1p": "log1p",
-    "sin": "sin", "cos": "cos", "tan": "tan", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "sinh": "sinh", "cosh": "cosh",
-    "tanh": "tanh", "asinh": "arcsinh", "acosh": "arccosh", "atanh": "arctanh", "fabs": "fabs", "erf": "erf", "erfc": "erfc",
-    "gamma": "gamma", "lgamma": "gammaln", "degrees": "degrees", "radians": "radians", "isnan": "isnan", "isinf": "isinf",
-    "isfinite": "isfinite", "atan2": "arctan2", "pow": "power", "copysign": "copysign", "fmod": "fmod",
-}  # fmt: skip
-
-_FUNCTIONS: dict[Any, Callable] = {
-    range: _range, len: _len, enumerate: _enumerate, zip: _zip, reversed: _reversed, float: _float, int: _int, bool: _bool,
-    complex: _complex, min: _extreme("min"), max: _extreme("max"), sum: _sum, abs: _abs, pow: _pow, divmod: _divmod, round: _round,
-    isinstance: _isinstance, tuple: _convert(tuple), list: _convert(list), slice: _slice_call, print: _print,
-    math.floor: _floored("floor"), math.ceil: _floored("ceil"), math.trunc: _floored("trunc"), math.log: _log, math.hypot: _hypot,
-    np.float64: _float, np.float32: _single, np.int64: _int, math.fsum: _fsum, np.bool_: _bool, np.intp: _int, np.hypot: _hypot,
-    **{getattr(math, k): _by_name(v) for k, v in _MATH.items() if hasattr(math, k)},
-}  # fmt: skip
-if hasattr(math, "fma"):
-    _FUNCTIONS[math.fma] = _fma

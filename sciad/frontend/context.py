@@ -16,7 +16,10 @@ from sciad.frontend.values import Conflict, Maybe, Static
 from sciad.ir import Builder, Value
 from sciad.types import I8
 
-__all__ = ["Frame", "Context", "Capture", "ROOT", "unchanged"]
+__all__ = ["Frame", "Context", "Capture", "FLAGS", "ROOT", "unchanged"]
+
+#: Names under which a frame keeps whether control is on its way out: of the function, of a loop, of a trip.
+FLAGS = ("$ret", "$brk", "$cont")
 
 #: The origin of the function that is being compiled.
 ROOT = "root"

@@ -14,7 +14,8 @@ from sciad.ir import Value
 from sciad.types import F4, F8, I8, dtype_of, promote
 
 __all__ = [
-    "elementwise", "elementwise_binary", "elementwise_unary", "as_lazy", "store_lazy", "nest", "broadcast", "new_array", "flat_index", "size_of",
+    "elementwise", "elementwise_binary", "elementwise_unary", "as_lazy", "store_lazy", "nest", "broadcast", "new_array", "flat_index",
+    "size_of",
     "same_extent",
 ]  # fmt: skip
 
@@ -126,7 +127,11 @@ def elementwise(ctx: Context, operands: list[Any], combine: Callable[..., Value]
 def elementwise_unary(ctx: Context, name: str, value: Any) -> Lazy:
     """``f(x)`` for each element."""
     lazy = as_lazy(ctx, value)
-    return elementwise(ctx, [lazy], lambda x: scalars.unary(ctx, name, x), _probe(ctx, [lazy.scalar], lambda x: scalars.unary(ctx, name, x)))
+
+    def apply(x: Value) -> Value:
+        return scalars.unary(ctx, name, x)
+
+    return elementwise(ctx, [lazy], apply, _probe(ctx, [lazy.scalar], apply))
 
 
 def elementwise_binary(ctx: Context, name: str, a: Any, b: Any) -> Lazy:

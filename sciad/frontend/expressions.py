@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sciad.frontend import arrays, calls, scalars
+from sciad.frontend import arrays, calls, iteration, scalars
 from sciad.frontend.context import Capture, Context
 from sciad.frontend.merge import describe
 from sciad.frontend.values import Array, Closure, Complex, Dict_, Lazy, Range, Record, Slice, Static, Tuple_
@@ -153,7 +153,7 @@ def condition(ctx: Context, node: ast.expr) -> Value:
 
 def guarded(ctx: Context, left: Value, right: Callable[[], Value], conjunction: bool) -> Value:
     """`and` / `or` of bools: the right side is evaluated only where it matters; both sides where that is harmless."""
-    from sciad.frontend.statements import branch
+    from sciad.frontend.branches import branch
 
     b = ctx.b
     if left.constant is not None:
@@ -184,7 +184,7 @@ def _boolop(ctx: Context, node: ast.BoolOp) -> Any:
 
 
 def _deciding(ctx: Context, left: Any, operand: ast.expr, conjunction: bool) -> Any:
-    from sciad.frontend.statements import branch
+    from sciad.frontend.branches import branch
 
     decided = truth(ctx, left)
     if decided.constant is not None:
@@ -274,7 +274,7 @@ def _membership(ctx: Context, left: Any, right: Any, positive: bool) -> Value:
 
 
 def _ifexp(ctx: Context, node: ast.IfExp) -> Any:
-    from sciad.frontend.statements import branch
+    from sciad.frontend.branches import branch
 
     cond = condition(ctx, node.test)
 
@@ -297,7 +297,7 @@ def _tuple(ctx: Context, node: ast.Tuple | ast.List) -> Tuple_:
     items: list = []
     for element in node.elts:
         if isinstance(element, ast.Starred):
-            items += calls.items_of(ctx, evaluate(ctx, element.value))
+            items += iteration.items_of(ctx, evaluate(ctx, element.value))
         else:
             items.append(settle(ctx, evaluate(ctx, element)))
     return Tuple_(items, tuple if isinstance(node, ast.Tuple) else list)
@@ -318,7 +318,7 @@ def _listcomp(ctx: Context, node: ast.ListComp) -> Tuple_:
     from sciad.frontend.statements import bind
 
     generator = node.generators[0]
-    iterator = calls.iterate(ctx, evaluate(ctx, generator.iter))
+    iterator = iteration.iterate(ctx, evaluate(ctx, generator.iter))
     trips = iterator.static if iterator.static is not None else iterator.length.constant
     if trips is None or len(node.generators) > 1 or generator.ifs:
         raise ctx.error("list comprehension of unknown length", "fill an array in a for loop")
@@ -366,13 +366,15 @@ def _static_attribute(ctx: Context, base: Static, name: str) -> Any:
     except AttributeError as error:
         raise ctx.error(f"`{base.object!r}` has no attribute `{name}`") from error
     capture = getattr(base, "capture", None)
-    constant_module = isinstance(base.object, python_types.ModuleType) and base.object.__name__.split(".")[0] in ("math", "numpy", "scipy", "cmath")
-    if constant_module and isinstance(found, (int, float, complex)):
+    is_module = isinstance(base.object, python_types.ModuleType)
+    if is_module and base.object.__name__.split(".")[0] in ("math", "numpy", "scipy", "cmath") and isinstance(found, (int, float, complex)):
         return scalars.constant(ctx, found)
-    if capture is None and (callable(found) or isinstance(found, (python_types.ModuleType, str, np.dtype)) or isinstance(base.object, np.dtype)):
+    fixed = callable(found) or isinstance(found, (python_types.ModuleType, str, np.dtype)) or isinstance(base.object, np.dtype)
+    if capture is None and fixed:
         return ctx.import_capture(ctx, Capture(_nowhere, name, ()), found)
     if capture is None:  # nobody would notice that it changes
-        raise ctx.error(f"`.{name}` of a {type(base.object).__name__} that is an argument or a local import", "pass the value itself, or use a dataclass")
+        kind = type(base.object).__name__
+        raise ctx.error(f"`.{name}` of a {kind} that is an argument or a local import", "pass the value itself, or use a dataclass")
     return ctx.capture(Capture(capture.function, capture.name, (*capture.path, name), capture.origin))
 
 
@@ -410,7 +412,7 @@ def _call(ctx: Context, node: ast.Call) -> Any:
     args: list = []
     for argument in node.args:
         if isinstance(argument, ast.Starred):
-            args += calls.items_of(ctx, evaluate(ctx, argument.value))
+            args += iteration.items_of(ctx, evaluate(ctx, argument.value))
         else:
             args.append(evaluate(ctx, argument))
     kwargs: dict[str, Any] = {}

@@ -75,7 +75,9 @@ def has_break(statements: list[ast.stmt]) -> bool:
     return False
 
 
-def live_before(statements: list[ast.stmt], after: set[str], on_break: set[str] | None = None, on_continue: set[str] | None = None) -> set[str]:
+def live_before(
+    statements: list[ast.stmt], after: set[str], on_break: set[str] | None = None, on_continue: set[str] | None = None
+) -> set[str]:
     """Names whose value before the statements may still be read, given those read afterwards."""
     live = set(after)
     for statement in reversed(statements):

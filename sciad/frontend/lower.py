@@ -26,7 +26,7 @@ __all__ = ["Kind", "Leaf", "Lowered", "Output", "lower", "kind_of"]
 
 @dataclass(frozen=True)
 class Kind:
-    """What compilation depends on of one argument leaf: scalar type, or dtype and known axis lengths (None: unknown), or a static object."""
+    """What compilation depends on of one argument leaf: scalar type, or dtype and known lengths (None: unknown), or a static object."""
 
     scalar: str | None = None
     dtype: str | None = None
@@ -113,7 +113,8 @@ class _Inputs:
             value = Value(kind.scalar, None, hint)
             return Leaf(kind, [value], capture, label), value
         if kind.dtype is None:
-            return Leaf(kind, [], capture, label), scalars.constant(ctx, kind.static) if not isinstance(kind.static, int) else Static(kind.static)
+            static = scalars.constant(ctx, kind.static) if not isinstance(kind.static, int) else Static(kind.static)
+            return Leaf(kind, [], capture, label), static
         buffer = Value(buffer_of(kind.dtype), None, hint)
         ctx.roots.add(buffer)
         if capture is not None:

@@ -101,8 +101,10 @@ def _einsum(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
         out = "".join(sorted(c for c in set(left) - {","} if left.count(c) == 1))
     if len(terms) != len(operands) or any(not isinstance(x, Array) or x.ndim != len(t) for x, t in zip(operands, terms)):
         raise ctx.error(f"np.einsum {subscripts!r} with operands of other ranks", "give one letter for each axis")
-    if len(terms) == 2 and len(terms[0]) == len(terms[1]) == 2 and out == terms[0][0] + terms[1][1] and terms[0][1] == terms[1][0] and len(set(left)) == 4:
-        return matmul(ctx, *operands)
+    if [len(t) for t in terms] == [2, 2] and len(set(left)) == 4:  # three letters and a comma
+        (i, j), (k, l) = terms
+        if j == k and out == i + l:
+            return matmul(ctx, *operands)
     return _sum_of_products(ctx, terms, operands, out)
 
 
@@ -144,6 +146,6 @@ def _sum_of_products(ctx: Context, terms: list[str], operands: list[Array], out:
 
 
 MATRICES: dict[Any, Callable] = {
-    np.eye: _eye, np.identity: _eye, np.tril: _triangle("less_equal"), np.triu: _triangle("greater_equal"), np.diag: _diag, np.trace: _trace,
-    np.einsum: _einsum,
+    np.eye: _eye, np.identity: _eye, np.tril: _triangle("less_equal"), np.triu: _triangle("greater_equal"), np.diag: _diag,
+    np.trace: _trace, np.einsum: _einsum,
 }  # fmt: skip

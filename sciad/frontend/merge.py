@@ -78,7 +78,8 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, Record):
         return a.type is b.type and all(map(same, a.fields.values(), b.fields.values()))
     if isinstance(a, Static):
-        return a.object is b.object or (type(a.object) is type(b.object) and isinstance(a.object, (str, int, float, tuple)) and a.object == b.object)
+        plain = type(a.object) is type(b.object) and isinstance(a.object, (str, int, float, tuple))
+        return a.object is b.object or (plain and a.object == b.object)
     if isinstance(a, Closure):
         return a.node is b.node and a.frame is b.frame
     if isinstance(a, Maybe):

@@ -158,11 +158,11 @@ def _copy(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
 
 
 def _arange(ctx: Context, args: list, kwargs: dict[str, Any]) -> Array:
-    from sciad.frontend.calls import _range, iterate
+    from sciad.frontend.iteration import iterate, range_
 
     b = ctx.b
     if all(isinstance(a, Value) and a.type == I8 for a in args):
-        steps = iterate(ctx, _range(ctx, args, {}))
+        steps = iterate(ctx, range_(ctx, args, {}))
         array = new_array(ctx, _dtype(ctx, kwargs.get("dtype"), "int64"), (steps.length,))
         nest(ctx, array.shape, lambda where: b.store(array.buffer, where[0], b.cast(steps.item(where[0]), array.scalar)))
         return array
@@ -307,14 +307,14 @@ def _where(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
 
 
 def _clip(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
-    from sciad.frontend.calls import _binary
+    from sciad.frontend.calls import binary
 
     value = args[0]
     low = _argument(args, kwargs, 1, "a_min", kwargs.get("min"))
     high = _argument(args, kwargs, 2, "a_max", kwargs.get("max"))
     for name, bound in (("maximum", low), ("minimum", high)):
         if bound is not None and not (isinstance(bound, Static) and bound.object is None):
-            value = _binary(ctx, name, value, bound)
+            value = binary(ctx, name, value, bound)
     return value
 
 
@@ -372,7 +372,8 @@ NUMPY: dict[Any, Callable] = {
     np.concatenate: _concatenate, np.stack: _stack, np.where: _where, np.clip: _clip, np.sum: _reduction("sum"),
     np.prod: _reduction("prod"), np.mean: _reduction("mean"), np.max: _reduction("max"), np.min: _reduction("min"),
     np.any: _reduction("any"), np.all: _reduction("all"), np.cumsum: _cumsum, np.dot: dot, np.vdot: dot,
-    np.matmul: _matmul, np.outer: outer, np.real: _scalar_function("positive"), np.round: _scalar_function("rint"), np.shape: _shape_function,
+    np.matmul: _matmul, np.outer: outer, np.real: _scalar_function("positive"), np.round: _scalar_function("rint"),
+    np.shape: _shape_function,
 }  # fmt: skip
 
 

@@ -149,9 +149,13 @@ def power_of_constant(ctx: Context, a: Value, exponent: int) -> Value:
 
 
 #: Scalar functions of one and two floats that generated code can compute, besides operators.
-FUNCTIONS = frozenset(
-    ["sqrt", "cbrt", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "absolute", "fabs", "negative", "sign", "floor", "ceil", "trunc", "rint", "deg2rad", "radians", "rad2deg", "degrees", "erf", "erfc", "gamma", "gammaln", "digamma", "expit", "softplus", "gelu", "log_expit", "isnan", "isinf", "isfinite", "signbit", "square", "reciprocal", "positive", "divide", "power", "fmod", "arctan2", "hypot", "copysign", "logaddexp", "logaddexp2", "heaviside", "xlogy", "xlog1py"]
-)
+FUNCTIONS = frozenset({
+    "absolute", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt", "ceil", "copysign", "cos", "cosh",
+    "deg2rad", "degrees", "digamma", "divide", "erf", "erfc", "exp", "exp2", "expit", "expm1", "fabs", "floor", "fmod", "gamma",
+    "gammaln", "gelu", "heaviside", "hypot", "isfinite", "isinf", "isnan", "log", "log10", "log1p", "log2", "log_expit", "logaddexp",
+    "logaddexp2", "negative", "positive", "power", "rad2deg", "radians", "reciprocal", "rint", "sign", "signbit", "sin", "sinh",
+    "softplus", "sqrt", "square", "tan", "tanh", "trunc", "xlog1py", "xlogy",
+})  # fmt: skip
 
 
 def _known(ctx: Context, name: str) -> str:

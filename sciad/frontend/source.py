@@ -110,7 +110,7 @@ def _find(tree: ast.Module, code: CodeType) -> ast.FunctionDef | ast.Lambda:
     for node in lambdas:  # several lambdas on one line: the compiled bodies tell them apart
         compiled = compile(ast.Expression(node), code.co_filename, "eval").co_consts
         inner = next(c for c in compiled if isinstance(c, CodeType))
-        if (inner.co_code, inner.co_names, inner.co_varnames) == (code.co_code, code.co_names, code.co_varnames) and inner.co_consts == code.co_consts:
+        if all(getattr(inner, what) == getattr(code, what) for what in ("co_code", "co_names", "co_varnames", "co_consts")):
             return node
     what = "async function" if any(isinstance(n, ast.AsyncFunctionDef) for n in ast.walk(tree)) else "lambda among several on one line"
     raise UnsupportedSyntax(f"{what} `{code.co_name}`", "write it as a plain def", filename=code.co_filename, line=code.co_firstlineno)

@@ -13,7 +13,8 @@ from sciad.ir import Value
 from sciad.types import BUFFERS
 
 __all__ = [
-    "Array", "Lazy", "Sequence", "Tuple_", "Dict_", "Record", "Static", "Closure", "Range", "Slice", "Complex", "Maybe", "Conflict", "Iterator_",
+    "Array", "Lazy", "Sequence", "Tuple_", "Dict_", "Record", "Static", "Closure", "Range", "Slice", "Complex", "Maybe", "Conflict",
+    "Iterator_",
 ]  # fmt: skip
 
 

@@ -303,7 +303,8 @@ class Writer:
         """One statement; costly ones count more."""
         self.budget -= 1
         kinds = ["assign"] * 4 + ["store"] * 5 + ["slice_store"] * 3 + ["augmented"] * 2 + ["new_array"] * 2 + ["alias", "tuple", "view"]
-        kinds += ["swap", "masked", "fancy", "whole", "integer", "mask", "mask_store", "order", "inner", "pack"] + (["mutate"] * 2 if self.array_helpers else [])
+        kinds += ["swap", "masked", "fancy", "whole", "integer", "mask", "mask_store", "order", "inner", "pack"]
+        kinds += ["mutate"] * 2 if self.array_helpers else []
         if self.budget > 0 and self.depth < 5:
             kinds += ["loop"] * 4 + ["branch"] * 4 + ["while", "iterate"]
         if self.loops:
@@ -382,7 +383,8 @@ class Writer:
         if pairs:
             name, mask = self.rng.choice(pairs)
             shape = self.scope.arrays[name]
-            value = self.rng.choice([self.real(1), f"np.where({mask}, {self.array(shape, 0)}, {self.array(shape, 1)})[{mask}]", f"np.sin({name}[{mask}])"])
+            where = f"np.where({mask}, {self.array(shape, 0)}, {self.array(shape, 1)})[{mask}]"
+            value = self.rng.choice([self.real(1), where, f"np.sin({name}[{mask}])"])
             self.put(f"{name}[{mask}] {self.rng.choice(['=', '*=', '+='])} {value}")
 
     def _put_order(self) -> None:
@@ -414,7 +416,8 @@ class Writer:
         """A structure with an array in it, taken apart again."""
         shape = self.rng.choice([(5,), (3,)])
         name, u, s = self.fresh("pack"), self.fresh("u"), self.fresh("s")
-        array = f"np.sin({self.array(shape, 1)})" if not self.views(shape) or self.chance(0.5) else self.rng.choice(self.views(shape))
+        options = self.views(shape)
+        array = f"np.sin({self.array(shape, 1)})" if not options or self.chance(0.5) else self.rng.choice(options)
         if self.chance(0.5):
             self.put(f"{name} = ({array}, {self.real(1)})")
             self.put(f"{u}, {s} = {name}")

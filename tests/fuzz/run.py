@@ -56,7 +56,8 @@ def main() -> int:
     step, last = 250, options.seed + options.programs
     with ProcessPoolExecutor(options.jobs, max_tasks_per_child=1) as pool:  # a fresh process for each batch keeps memory flat
         starts = range(options.seed, last, step)
-        for found in pool.map(batch, starts, [min(s + step, last) for s in starts], [options.compiled] * len(starts), [options.verify] * len(starts)):
+        ends, n = [min(s + step, last) for s in starts], len(starts)
+        for found in pool.map(batch, starts, ends, [options.compiled] * n, [options.verify] * n):
             for seed, verdict in found:
                 counts[verdict.split(":")[0]] += 1
                 if verdict.startswith(("WRONG", "CRASH", "refused")):

@@ -109,7 +109,8 @@ def test_size_and_clear(tmp_path, monkeypatch):
     monkeypatch.setattr(sciad.backend, "_folder", tmp_path)
     compiled = tmp_path / "__pycache__"
     compiled.mkdir()
-    ours = [tmp_path / "sciad_f_0123.py", tmp_path / "sciad-1.tmp", compiled / "sciad_f_0123.f-5.py311.nbi", compiled / "sciad_f_0123.f-5.py311.1.nbc"]
+    ours = [tmp_path / "sciad_f_0123.py", tmp_path / "sciad-1.tmp"]
+    ours += [compiled / "sciad_f_0123.f-5.py311.nbi", compiled / "sciad_f_0123.f-5.py311.1.nbc"]
     for path in ours:
         path.write_text("0123456789")
     (tmp_path / "notes.txt").write_text("mine")

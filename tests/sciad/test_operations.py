@@ -22,7 +22,8 @@ TAPES = {"tape_new", "tape_reserve", "tape_release", "tape_put", "tape_get", "ta
 STRUCTURAL = EFFECTS | TAPES | {"const", "select", "cast", "size", "subbuffer", "fast_add"}
 #: Scalar operations that the frontend rewrites into others.
 REWRITTEN = {"positive", "square", "reciprocal", "float_power"}
-SCALAR = (set(scalars.FUNCTIONS) | scalars.COMPARE | scalars.LOGICAL | scalars.BITWISE | scalars.ARITHMETIC | {"logical_not", "_zeta"}) - {"fast_add"}
+SCALAR = set(scalars.FUNCTIONS) | scalars.COMPARE | scalars.LOGICAL | scalars.BITWISE | scalars.ARITHMETIC | {"logical_not", "_zeta"}
+SCALAR -= {"fast_add"}
 
 
 def kinds(name: str) -> list[str]:

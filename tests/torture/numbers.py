@@ -178,7 +178,8 @@ def norms_and_traces(m):
 @case(np.array([[2.0, 0.5, 0.1], [0.3, 1.5, -0.2]]), A(0.3, 0.2, 0.1), oracle="difference")
 def einsums(m, v):
     s = np.einsum("ij,j->i", m, v)[1] + np.einsum("ij,kj->ik", m, m)[0, 1] + np.einsum("i,j->ij", v, v)[0, 2]
-    return s + np.einsum("ij,ij->", m, m) + np.einsum("ij->ji", m)[2, 0] + np.einsum("ij,jk,k->i", m, m.T, m[:, 0])[0] + np.einsum("ij,jk", m, m.T)[1, 1]
+    s += np.einsum("ij,ij->", m, m) + np.einsum("ij->ji", m)[2, 0]
+    return s + np.einsum("ij,jk,k->i", m, m.T, m[:, 0])[0] + np.einsum("ij,jk", m, m.T)[1, 1]
 
 
 @case(np.array([[2.0, 0.5], [0.3, 1.5]]), oracle="difference")

@@ -3,7 +3,7 @@
     python tests/sciad/frontend/rejected.py        # writes docs/unsupported.md
 """
 
-# ruff: noqa: F841, F821, C416, RET503
+# ruff: noqa: B023, C416, F821, F841, RET503
 from __future__ import annotations
 
 import inspect
@@ -411,7 +411,8 @@ def document() -> str:
     head = """# What the compiled tier refuses
 
 A function under `sciad.jit` that contains one of these raises `sciad.UnsupportedSyntax`, whose message names the file, the line, the
-construct and what to write instead; nothing is guessed. Without `sciad.jit` the same function goes through the tape tier, which takes any Python.
+construct and what to write instead; nothing is guessed. Without `sciad.jit` the same function goes through the tape tier, which takes any
+Python.
 
 This table is generated from `tests/sciad/frontend/rejected.py`, where each row is a test.
 

@@ -1,5 +1,6 @@
 """Loop-invariant motion: what moves, and what must not."""
 
+# ruff: noqa: B007
 from __future__ import annotations
 
 import math

@@ -1,5 +1,6 @@
 """What the primal sweep keeps for the reverse one: nothing that is not read, nothing that costs less to compute again."""
 
+# ruff: noqa: B007
 from __future__ import annotations
 
 import math
