@@ -30,6 +30,7 @@ class CallbackField:
     """
 
     tape_size = 0
+    approximate = False  # whether differences may stand for derivatives that the tape refuses: only where nothing is differentiated
     autonomous = False
 
     def __init__(self, fun: Callable, y_shape: tuple, args: tuple, *, inplace: bool, time: bool, out_shape: tuple | None) -> None:
@@ -199,35 +200,32 @@ class CallbackField:
             if slot.differentiable:
                 dots[k] = self._leaf(slot, p_dot)
         direction = y_dot.reshape(self.y_shape).copy() if self.y_shape else float(y_dot[0])
-        out, out_dot = trace_jvp(self._array_valued, args, (t_dot, direction, tree.unflatten(self.structure, dots)))
+        try:
+            out, out_dot = trace_jvp(self._array_valued, args, (t_dot, direction, tree.unflatten(self.structure, dots)))
+        except SciadError:
+            if not self.approximate or p_dot.any():
+                raise
+            return self._difference(t, t_dot, np.ravel(args[1]), y_dot, args[2])
         return np.ravel(out), np.ravel(out_dot)
+
+    def _difference(self, t: float, t_dot: float, y: np.ndarray, y_dot: np.ndarray, args: tuple) -> tuple[np.ndarray, np.ndarray]:
+        """The value and a forward difference in one direction."""
+        size = 1.5e-8 * max(float(np.max(np.abs(y), initial=0.0)), 1e-5) / max(float(np.max(np.abs(y_dot), initial=0.0)), abs(t_dot), 1e-300)
+        ends = [
+            self._checked(self(t + s * t_dot, (y + s * y_dot).reshape(self.y_shape)[()], args)).reshape(-1) for s in (0.0, size)
+        ]
+        return ends[0], (ends[1] - ends[0]) / size
 
     @cached_property
     def jac(self) -> int:
-        """Address of ``jac(t, y, p, J)``: forward derivatives in all n directions, differences where the tape refuses the function."""
+        """Address of ``jac(t, y, p, J)``: forward derivatives in all n directions."""
 
         def body(t: float, y: int, p: int, jac: int) -> None:
             J, blank = view(jac, self.m * self.n).reshape(self.m, self.n), np.zeros(self.n_p)
-            try:
-                for k, unit in enumerate(np.eye(self.n)):
-                    J[:, k] = self._push(t, 0.0, y, unit, p, blank)[1]
-            except SciadError:  # good enough for Newton's iteration, which is all that a solve needs it for
-                J[:] = self._differences(t, y, p)
+            for k, unit in enumerate(np.eye(self.n)):
+                J[:, k] = self._push(t, 0.0, y, unit, p, blank)[1]
 
         return self._guard(body, DOUBLE, *[POINTER] * 3)
-
-    def _differences(self, t: float, y: int, p: int) -> np.ndarray:
-        """The Jacobian by forward differences."""
-        _, state, args = self._trace_args(t, y, p)
-        flat = np.ravel(state)
-        base = self._checked(self(t, state, args)).reshape(-1)
-        columns = []
-        for k in range(self.n):
-            moved = flat.copy()
-            moved[k] += 1.5e-8 * max(abs(flat[k]), 1e-5)
-            shifted = self._checked(self(t, moved.reshape(self.y_shape), args)).reshape(-1)
-            columns.append((shifted - base) / (moved[k] - flat[k]))
-        return np.transpose(columns)
 
     @property
     def jvp_rev(self) -> int:

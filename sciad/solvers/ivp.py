@@ -11,6 +11,7 @@ import numpy as np
 
 from sciad.errors import SciadError, ShapeError, SolveError
 from sciad.progress import fraction_bar
+from sciad.solvers.callback import CallbackField
 from sciad.solvers.complex_states import complex_states, real_event, real_function, real_state
 from sciad.solvers.counting import going_back
 from sciad.solvers.event_solve import EventRun, call
@@ -38,7 +39,7 @@ def find_adjoints_with(finder: Callable[[Any], Any]) -> None:
 def solve_ivp(
     fun: Callable, t_span: Any, y0: Any, method: Any = "auto", t_eval: Any = None, dense_output: bool = False, events: Any = None,
     vectorized: bool = False, args: Any = None, *, rtol: Any = 1e-3, atol: Any = 1e-6, jac: Any = None, jac_sparsity: Any = None,
-    lband: int | None = None, uband: int | None = None, mass_matrix: Any = None, first_step: float | None = None,
+    lband: int | None = None, uband: int | None = None, mass_matrix: Any = None, linear: Any = None, first_step: float | None = None,
     max_step: float = math.inf, min_step: float = 0.0, max_steps: int = 100_000, adjoint: Any = "auto", progress: bool = False,
 ) -> OdeResult:  # fmt: skip
     """Solve y' = fun(t, y, *args) from y0 at t_span[0] to t_span[1], forwards or backwards: SciPy's, compiled and differentiable.
@@ -48,7 +49,8 @@ def solve_ivp(
     and trees of them.  `rtol`, `atol`: scalars or arrays of y's shape.  `max_steps` bounds the trial steps, `min_step` ends a solve
     whose steps fall below.  `events`: functions ``event(t, y, *args)`` whose zeros are located, with SciPy's attributes ``terminal`` and
     ``direction``, and an effect ``event.apply(t, y, *args)`` that gives (or changes) the state from there on.  `jac`: the Jacobian
-    (n, n) or ``jac(t, y, *args)``; without it the exact one is derived.  `jac_sparsity`, `lband`, `uband` say where it is zero.
+    (n, n) or ``jac(t, y, *args)``; without it the exact one is derived.  `jac_sparsity`, `lband`, `uband` say where it is zero, `linear`
+    which linear algebra implicit methods use ("dense", "sparse", "gmres"; None: what fits the pattern that is found).
 
     Differentiable with respect to y0, every float in `args`, every float that a compiled `fun` closes over, and the times; `adjoint` is a
     name ("auto", "discrete", ...) or an object of `sciad.adjoints`.  A plain solve that fails has ``success=False`` and a message; under
@@ -78,7 +80,10 @@ def solve_ivp(
     }  # fmt: skip
     parents = [y0, t0, t1, t_eval, *leaves]
     solve = _Solve(compiled, chosen, state.shape, parents, options)
-    _check_structure(state.size, jac_sparsity, lband, uband, mass_matrix)
+    if mass_matrix is not None:
+        raise SciadError("mass_matrix is not supported yet; solve M y' = f for y' in the right-hand side where M is regular")
+    if any(x is not None for x in (linear, jac_sparsity, lband, uband)):
+        options["linear"] = _linear(linear, state.size, jac_sparsity, lband, uband, chosen)
     if jac is not None:
         solve.rhs, solve.jacobian = with_jacobian(compiled, jac, state.shape, args)
         solve.jacobian_is_constant = not callable(jac)
@@ -91,15 +96,20 @@ def solve_ivp(
     return result
 
 
-def _check_structure(n: int, jac_sparsity: Any, lband: int | None, uband: int | None, mass_matrix: Any) -> None:
-    """Hints about zeros of the Jacobian must be possible; the Jacobian is derived exactly whatever they say."""
-    if jac_sparsity is not None and np.shape(jac_sparsity) != (n, n):
-        raise ValueError(f"`jac_sparsity` has shape {np.shape(jac_sparsity)}; {n} states ask for {(n, n)}")
-    for name, width in (("lband", lband), ("uband", uband)):
-        if width is not None and not 0 <= int(width) < n:
-            raise ValueError(f"`{name}` is {width}; it must be from 0 to {n - 1}")
-    if mass_matrix is not None:
-        raise SciadError("mass_matrix is not supported yet; solve M y' = f for y' in the right-hand side where M is regular")
+def _linear(linear: Any, n: int, jac_sparsity: Any, lband: int | None, uband: int | None, method: Any) -> Any:
+    """The linear algebra from what the user says of it; hints are dropped for methods that work with dense Jacobians only."""
+    from sciad.solvers.linear import Banded, Sparse
+
+    if linear is not None:
+        return linear
+    hint: Any = None
+    if lband is not None or uband is not None:
+        hint = Banded(n, int(lband or 0), int(uband or 0))
+    elif jac_sparsity is not None:
+        if np.shape(jac_sparsity) != (n, n):
+            raise ValueError(f"`jac_sparsity` has shape {np.shape(jac_sparsity)}; {n} states ask for {(n, n)}")
+        hint = Sparse(jac_sparsity)
+    return None if getattr(method, "complex", False) else hint
 
 
 def _doubled(tolerance: Any) -> Any:
@@ -163,6 +173,8 @@ class _Solve:
 
     def run(self, adjoint: Any, dense_output: bool, events: Any, args: tuple) -> OdeResult:
         """Solve, plainly or as a node of the tape, with or without events."""
+        if isinstance(self.field, CallbackField):
+            self.field.approximate = not any(map(is_traced, self.parents))
         if events is not None:
             return self._with_events(adjoint, dense_output, make_events(events, self.shape, args), args)
         if any(map(is_traced, self.parents)):
@@ -212,7 +224,8 @@ class _Solve:
         run.run(self.parents[0], self.parents[1], self.span[1], self.parents[3] if is_traced(self.parents[3]) else self.t_eval)
         sol = (NOT_TRACED if traced else run.sol) if dense_output else None
         ys = _stacked(run.states) if run.states else np.empty((0, *self.shape))
-        return self._result(run.raws, _stacked(run.times), ys, sol, run.status, run.message, run)
+        times = _stacked(run.times) if run.times else []  # an empty list where SciPy has one
+        return self._result(run.raws, times, ys, sol, run.status, run.message, run)
 
     def _first(self, t0: float) -> float | None:
         """The first step given by the user holds for the beginning only."""

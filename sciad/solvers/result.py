@@ -47,6 +47,8 @@ class OdeResult:
     def y(self) -> Any:
         """States with time as the last axis."""
         ys = self.ys
+        if not len(ys):
+            return [] if isinstance(self.t, list) else np.empty((*ys.shape[1:], 0))
         return ys.T if ys.ndim <= 2 else np.moveaxis(ys, 0, -1)
 
     def __getitem__(self, key: str) -> Any:

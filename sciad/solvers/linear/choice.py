@@ -80,7 +80,8 @@ def pattern_of(rhs: Rhs, t: float, y: np.ndarray, p: np.ndarray) -> Any:
         count = min(CHUNK, n - first)
         hits = np.zeros((count, n), np.float64)
         for point in points:
-            _marks()(rhs.jvp(), t, np.ascontiguousarray(point), p, seed, zeros, base, dot, first, hits)
+            if _marks()(rhs.jvp(), t, np.ascontiguousarray(point), p, seed, zeros, base, dot, first, hits) != 0:
+                raise MissingRule("the sparsity pattern cannot be found: the derivative of the right-hand side aborts; give jac_sparsity")
         j, i = np.nonzero(hits)
         rows.append(i)
         columns.append(j + first)
@@ -89,7 +90,7 @@ def pattern_of(rhs: Rhs, t: float, y: np.ndarray, p: np.ndarray) -> Any:
 
 
 def mark_dependences(jvp, t, y, p, seed, zeros, base, dot, first, hits):
-    """hits[k, i] = 1 where result i depends on y[first + k]; results that are not finite anyway say nothing."""
+    """hits[k, i] = 1 where result i depends on y[first + k]; results that are not finite anyway say nothing.  The status of `jvp`."""
     n = y.shape[0]
     addresses = data_address(y, 0), data_address(seed, 0), data_address(p, 0), data_address(zeros, 0)
     values, dots = data_address(base, 0), data_address(dot, 0)
@@ -97,10 +98,11 @@ def mark_dependences(jvp, t, y, p, seed, zeros, base, dot, first, hits):
         seed[first + k] = math.nan
         code = call_address(jvp, t, 0.0, addresses[0], addresses[1], addresses[2], addresses[3], values, dots)
         seed[first + k] = 0.0
-        if code == 0:
-            for i in range(n):
-                if dot[i] != dot[i] and base[i] == base[i]:
-                    hits[k, i] = 1.0
+        if code != 0:
+            return code
+        for i in range(n):
+            if dot[i] != dot[i] and base[i] == base[i]:
+                hits[k, i] = 1.0
     return 0
 
 
