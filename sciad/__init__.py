@@ -17,12 +17,14 @@ if TYPE_CHECKING:  # what follows is imported when first asked for
     from sciad.compare import compare_gradients
     from sciad.fit import fit
     from sciad.jacobians import hessian, jacfwd, jacobian, jacrev
+    from sciad.solvers.ensemble import ensemble
     from sciad.solvers.nonlinear import fixed_point, minimize, root, steady_state
     from sciad.solvers.sde import solve_sde
 
 __all__ = [
     "MissingRule", "PerformanceWarning", "SciadError", "ShapeError", "SolveError", "UnsupportedSyntax", "cache", "check_grads",
-    "checkpoint", "compare_gradients", "custom_jvp", "custom_vjp", "derivative_source", "fit", "fixed_point", "grad", "hessian", "hvp",
+    "checkpoint", "compare_gradients", "custom_jvp", "custom_vjp", "derivative_source", "ensemble", "fit",
+    "fixed_point", "grad", "hessian", "hvp",
     "jacfwd", "jacobian", "jacrev", "jit", "jvp", "linalg", "minimize", "nn", "optim", "root", "solve_ivp", "solve_sde", "steady_state",
     "stop_gradient", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
@@ -37,6 +39,7 @@ _LATE = {
     "fit": "sciad.fit",
     **dict.fromkeys(("hessian", "jacfwd", "jacobian", "jacrev"), "sciad.jacobians"),
     **dict.fromkeys(("fixed_point", "minimize", "root", "steady_state"), "sciad.solvers.nonlinear"),
+    "ensemble": "sciad.solvers.ensemble",
     "solve_sde": "sciad.solvers.sde",
 }
 _MODULES = ("cache", "linalg", "nn", "optim")

@@ -11,6 +11,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -238,17 +239,22 @@ def _private_folder(path: Path) -> Path | None:
 def load_generated(source: str, stem: str, key: str) -> ModuleType:
     """Import generated source from the cache folder; the name contains `key`, so a file is never rewritten with other text."""
     name = f"sciad_{stem}_{key}"
-    if name in sys.modules:
-        return sys.modules[name]
-    path = cache_folder() / f"{name}.py"
-    if not path.exists():
-        _write_once(path, source)
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+    with _loading:  # one thread at a time: another must not find a module that is still empty
+        if name in sys.modules:
+            return sys.modules[name]
+        path = cache_folder() / f"{name}.py"
+        if not path.exists():
+            _write_once(path, source)
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+        return module
+
+
+_loading = threading.RLock()
 
 
 def _write_once(path: Path, text: str) -> None:

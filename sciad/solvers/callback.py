@@ -41,12 +41,12 @@ class CallbackField:
         leaves, self.structure = tree.flatten(args)
         self.template = [value_of(x) for x in leaves]
         self.slots: list[Slot] = []
-        self.places: list[int] = []
+        self.arg_places: list[int] = []
         size = 0
         for k, x in enumerate(self.template):
             if _in_vector(x):
                 self.slots.append(Slot(size, None if np.ndim(x) == 0 and not isinstance(x, np.ndarray) else np.shape(x), _is_float(x)))
-                self.places.append(k)
+                self.arg_places.append(k)
                 size += self.slots[-1].size
         self.n_p = size
         self.error: BaseException | None = None
@@ -59,7 +59,7 @@ class CallbackField:
 
     def leaves_of(self, flat_args: list, function: Callable | None = None) -> list:
         """The same, from the leaves of args."""
-        return [flat_args[k] for k in self.places]
+        return [flat_args[k] for k in self.arg_places]
 
     def pack(self, leaves: list) -> np.ndarray:
         """The parameter vector."""
@@ -87,7 +87,7 @@ class CallbackField:
 
     def _args(self, p: np.ndarray) -> tuple:
         leaves = list(self.template)
-        for k, slot in zip(self.places, self.slots):
+        for k, slot in zip(self.arg_places, self.slots):
             value = self._leaf(slot, p)
             leaves[k] = value if slot.differentiable else np.asarray(value, np.asarray(leaves[k]).dtype)[()]
         return tree.unflatten(self.structure, leaves)
@@ -196,7 +196,7 @@ class CallbackField:
     def _push(self, t: float, t_dot: float, y: int, y_dot: np.ndarray, p: int, p_dot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         args = self._trace_args(t, y, p)
         dots = [None] * len(self.template)
-        for k, slot in zip(self.places, self.slots):
+        for k, slot in zip(self.arg_places, self.slots):
             if slot.differentiable:
                 dots[k] = self._leaf(slot, p_dot)
         direction = y_dot.reshape(self.y_shape).copy() if self.y_shape else float(y_dot[0])
@@ -210,7 +210,8 @@ class CallbackField:
 
     def _difference(self, t: float, t_dot: float, y: np.ndarray, y_dot: np.ndarray, args: tuple) -> tuple[np.ndarray, np.ndarray]:
         """The value and a forward difference in one direction."""
-        size = 1.5e-8 * max(float(np.max(np.abs(y), initial=0.0)), 1e-5) / max(float(np.max(np.abs(y_dot), initial=0.0)), abs(t_dot), 1e-300)
+        length = max(float(np.max(np.abs(y_dot), initial=0.0)), abs(t_dot), 1e-300)
+        size = 1.5e-8 * max(float(np.max(np.abs(y), initial=0.0)), 1e-5) / length
         ends = [
             self._checked(self(t + s * t_dot, (y + s * y_dot).reshape(self.y_shape)[()], args)).reshape(-1) for s in (0.0, size)
         ]

@@ -25,7 +25,7 @@ from sciad.solvers.rhs import Rhs
 from sciad.solvers.user_jacobian import UserJacobian, with_jacobian
 from sciad.tape import array, custom_node, is_traced, value_of
 
-__all__ = ["solve_ivp", "find_adjoints_with"]
+__all__ = ["solve_ivp", "adjoint_of", "array_state", "find_adjoints_with", "flat_tolerance"]
 
 NOT_TRACED = NotTraced("the continuous solution of a solve under differentiation", "ask for states with t_eval")
 _finders: list[Callable[[Any], Any]] = []
@@ -58,8 +58,7 @@ def solve_ivp(
     """
     begin = time.perf_counter()
     args = _arguments(args)
-    if not isinstance(y0, np.ndarray) and not is_traced(y0):
-        y0 = array(y0) if isinstance(y0, (list, tuple)) else y0
+    y0 = array_state(y0)
     state = np.asarray(value_of(y0))
     if state.dtype.kind == "c":
         found = solve_ivp(
@@ -75,8 +74,8 @@ def solve_ivp(
     compiled, leaves = field_for(fun, state.shape, args, inplace=is_inplace(fun, len(args)))
     chosen = find_method(method)
     options = {
-        "rtol": _tolerance(rtol, state.shape), "atol": _tolerance(atol, state.shape), "first_step": first_step, "max_step": max_step,
-        "min_step": min_step, "max_steps": max_steps,
+        "rtol": flat_tolerance(rtol, state.shape), "atol": flat_tolerance(atol, state.shape), "first_step": first_step,
+        "max_step": max_step, "min_step": min_step, "max_steps": max_steps,
     }  # fmt: skip
     parents = [y0, t0, t1, t_eval, *leaves]
     solve = _Solve(compiled, chosen, state.shape, parents, options)
@@ -145,7 +144,17 @@ def _arguments(args: Any) -> tuple:
         ) from error
 
 
-def _tolerance(value: Any, shape: tuple[int, ...]) -> Any:
+def array_state(y0: Any) -> Any:
+    """An initial state as an array (traced where a part of it is), or a number."""
+    return array(y0) if isinstance(y0, (list, tuple)) else y0
+
+
+def adjoint_of(adjoint: Any) -> Any:
+    """The adjoint of a name, or the object itself."""
+    return _finders[0](adjoint)
+
+
+def flat_tolerance(value: Any, shape: tuple[int, ...]) -> Any:
     """A scalar, or an array of the state's shape made flat."""
     if isinstance(value, float):
         return value
@@ -178,7 +187,7 @@ class _Solve:
         if events is not None:
             return self._with_events(adjoint, dense_output, make_events(events, self.shape, args), args)
         if any(map(is_traced, self.parents)):
-            raw, ys = self._traced(_finders[0](adjoint))
+            raw, ys = self._traced(adjoint_of(adjoint))
             sol = NOT_TRACED if dense_output else None
         else:
             raw = integrate(self.rhs, self.span, self.y0, self.p, self.method, self.t_eval, dense_output, **self.options)
@@ -218,7 +227,7 @@ class _Solve:
             if not any(map(is_traced, parents)):
                 raw = integrate(part.rhs, part.span, part.y0, part.p, part.method, part.t_eval, **part.options)
                 return raw.ys.reshape(raw.ys.shape[0], *self.shape)
-            return part._traced(_finders[0](adjoint))[1]
+            return part._traced(adjoint_of(adjoint))[1]
 
         run = EventRun(events, args, self.shape, plain, node if traced else None, self._slope)
         run.run(self.parents[0], self.parents[1], self.span[1], self.parents[3] if is_traced(self.parents[3]) else self.t_eval)
