@@ -1,5 +1,6 @@
 """What may be passed to a compiled function, and what comes back: layouts, kinds, structures, aliases, captures."""
 
+# ruff: noqa: F821
 from __future__ import annotations
 
 import functools
