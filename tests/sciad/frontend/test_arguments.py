@@ -185,6 +185,14 @@ def test_mistakes_at_run_time_raise():
         sciad.jit(lambda m: np.linalg.solve(m, m[0]))(np.zeros((2, 2)))
 
 
+def test_division_of_ints_by_zero():
+    for f in (lambda x, n: x * (5 // n), lambda x, n: x * (5 % n)):
+        compiled = sciad.jit(f)
+        assert compiled(1.0, -2) == f(1.0, -2)
+        with pytest.raises(ZeroDivisionError):
+            compiled(1.0, 0)
+
+
 def test_bounds_are_checked_everywhere_where_asked(monkeypatch):
     def f(x, n):
         s = 0.0
