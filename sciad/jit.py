@@ -51,6 +51,8 @@ class Jitted:
         plain = python_function(fun)
         if not callable(fun):
             raise TypeError(f"sciad.jit takes a function, not {fun!r}")
+        if not isinstance(plain, FunctionType):
+            raise UnsupportedSyntax(f"`{fun!r}` is not a Python function", "wrap it in a def or a lambda")
         self.__sciad_function__ = plain
         self.fast = FastCalls(self)
         functools.update_wrapper(self, plain, updated=())
@@ -83,11 +85,11 @@ class Jitted:
         function = self.__sciad_function__
         kinds = specialised((function.__code__, structure), kinds, leaves)
         key = (function.__code__, structure, kinds)
-        for program in _PROGRAMS.get(key, ()):
-            if program.current(function):
-                return program
-        program = Program(lower(function, structure, list(kinds)))
-        _PROGRAMS.setdefault(key, []).append(program)
+        program = next((p for p in _PROGRAMS.get(key, ()) if p.current(function)), None)
+        if program is None:
+            program = Program(lower(function, structure, list(kinds)))
+            _PROGRAMS.setdefault(key, []).append(program)
+        program.check_distinct(leaves, function)
         return program
 
 
@@ -99,8 +101,12 @@ def _kind(x: Any, owner: Jitted) -> Kind:
     try:
         return kind_of(getattr(x, "__sciad_value__", x))
     except TypeError as error:
+        code = owner.__sciad_function__.__code__
         raise UnsupportedSyntax(
-            f"argument of `{owner.__sciad_function__.__name__}`: {error}", "pass float64, float32, int or bool arrays"
+            f"argument of `{code.co_name}`: {error}",
+            "pass float64, float32, int or bool numbers and arrays",
+            filename=code.co_filename,
+            line=code.co_firstlineno,
         ) from None
 
 
@@ -148,6 +154,12 @@ class Program(SecondOrder):
         for capture, _, _ in self.lowered.capture_trees:
             out += tree.flatten(capture.read(root))[0]
         return out
+
+    def check_distinct(self, leaves: list, root: FunctionType) -> None:
+        """ShapeError where an array that is written shares memory with another argument or capture: what is copied later does not tell."""
+        if any(self.written):
+            values = [getattr(x, "__sciad_value__", x) for x in [*leaves, *self.captured(root)]]
+            self._check_overlap([x if isinstance(x, np.ndarray) else None for x in values])
 
     # -- calling ---------------------------------------------------------------------------------------------------------------
     def marshal(self, values: list, copy: bool) -> tuple[list, list[np.ndarray | None]]:

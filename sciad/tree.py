@@ -17,6 +17,7 @@ class Structure(NamedTuple):
     type: type | None
     keys: tuple
     children: tuple[Structure, ...]
+    order: tuple = ()  # of a dict whose keys were not inserted in the sorted order of `keys`: how a loop over it runs
 
     @property
     def n_leaves(self) -> int:
@@ -61,8 +62,9 @@ def _flatten_named(tree: Any, found: list) -> Structure:
 
 
 def _flatten_dict(tree: dict, found: list) -> Structure:
-    keys = tuple(_sorted_keys(tree))
-    return Structure("dict", dict, keys, tuple([_flatten(tree[k], found) for k in keys]))
+    keys, inserted = tuple(_sorted_keys(tree)), tuple(tree)
+    children = tuple([_flatten(tree[k], found) for k in keys])
+    return Structure("dict", dict, keys, children, inserted if inserted != keys else ())
 
 
 def _flatten_dataclass(tree: Any, found: list) -> Structure:
@@ -114,7 +116,8 @@ def _unflatten(structure: Structure, values) -> Any:
     if kind == "tuple":
         return tuple(children)
     if kind == "dict":
-        return dict(zip(structure.keys, children))
+        made = dict(zip(structure.keys, children))
+        return {k: made[k] for k in structure.order} if structure.order else made
     cls = structure.type
     assert cls is not None
     if kind == "namedtuple":
@@ -136,13 +139,18 @@ def leaves(tree: Any) -> list:
     return flatten(tree)[0]
 
 
+def _unordered(structure: Structure) -> Structure:
+    """The structure without the order in which keys were inserted."""
+    return structure._replace(children=tuple(map(_unordered, structure.children)), order=())
+
+
 def tree_map(function: Callable, tree: Any, *others: Any) -> Any:
     """Apply `function` to corresponding leaves of trees of one structure; ValueError where the structures differ."""
     first, structure = flatten(tree)
     columns = [first]
     for other in others:
         values, found = flatten(other)
-        if found != structure:
+        if found != structure and _unordered(found) != _unordered(structure):
             raise ValueError(f"trees of different structure: {structure} and {found}")
         columns.append(values)
     return unflatten(structure, [function(*row) for row in zip(*columns)])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from fuzz.check import Useless, check
+from fuzz.check import Useless, arguments, check, module
 from fuzz.programs import program, programs
 from fuzz.regressions import REGRESSIONS
 from hypothesis import HealthCheck, assume, given, settings
 from interpret import interpreted
 
+import sciad
 from sciad import verify
 
 
@@ -72,3 +74,34 @@ def _cos(x):
     import numpy as np
 
     return np.cos(x)
+
+
+LOSS = """
+
+def loss(x0, m0, a, b, n, idx):
+    x, m = x0.copy(), m0.copy()
+    r = f(x, m, a, b, n, idx)
+    return r + 0.3 * np.sum(x * x) + 0.2 * np.sum(m * m * m)
+"""
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_second_order(seed, verified):
+    """Forward over reverse against extrapolated differences of the gradient."""
+    made, args = module(program(seed, size=7) + LOSS, f"second_{seed}"), arguments(seed)
+    rng = np.random.default_rng(seed)
+    direction = [rng.uniform(-1, 1, np.shape(a)) if np.ndim(a) else float(rng.uniform(-1, 1)) for a in args[:4]]
+
+    def flat(parts) -> np.ndarray:
+        return np.concatenate([np.ravel(np.asarray(p, float)) for p in parts[:4]])
+
+    with interpreted():
+        compiled = sciad.jit(made.loss)
+
+        def gradient(t: float) -> np.ndarray:
+            return flat(sciad.vjp(compiled, *[a + t * d for a, d in zip(args, direction)], *args[4:])[1](1.0))
+
+        coarse, fine = [(gradient(h) - gradient(-h)) / (2 * h) for h in (1e-4, 5e-5)]
+        product = flat(sciad.hvp(compiled, tuple(args), (*direction, None, None)))
+    uncertain = 5.0 * np.max(np.abs(coarse - fine))
+    np.testing.assert_allclose(product, (4 * fine - coarse) / 3, rtol=1e-6, atol=1e-6 * (1 + np.max(np.abs(fine))) + uncertain)

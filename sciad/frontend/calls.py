@@ -172,6 +172,7 @@ def _inline(ctx: Context, frame: Frame, node: ast.FunctionDef | ast.Lambda, args
     if any(isinstance(n, (ast.Yield, ast.YieldFrom)) for s in body for n in same_scope(s)):
         raise ctx.error(f"generator `{frame.name}` (yield)", "fill an array and return it")
     line, outer_line = ctx.line, ctx.b.line
+    frame.called_from = line
     ctx.frames.append(frame)
     try:
         return settle(ctx, evaluate(ctx, node.body)) if isinstance(node, ast.Lambda) else run_body(ctx, body)

@@ -102,6 +102,7 @@ class Frame:
     origin: Any = None  # how that function is reached (see Capture)
     parent: Frame | None = None  # free names of a nested function: the defining frame
     locals: frozenset[str] = frozenset()
+    called_from: int = 0
     captured: frozenset[str] = frozenset()  # names that inner functions read: at whatever time they are called
 
 
@@ -139,8 +140,12 @@ class Context:
 
     def error(self, construct: str, remedy: str = "") -> UnsupportedSyntax:
         """An UnsupportedSyntax for the current line."""
-        filename = self.frame.filename if self.frames else self.filename
-        return UnsupportedSyntax(construct, remedy, filename=filename, line=self.line)
+        filename, line = self.frame.filename if self.frames else self.filename, self.line
+        inside = [f for f in self.frames if os.path.dirname(f.filename) == os.path.dirname(__file__)]
+        if inside:  # in NumPy's functions as we write them: the user's line is the one that called
+            user = self.frames[self.frames.index(inside[0]) - 1]
+            filename, line = user.filename, inside[0].called_from
+        return UnsupportedSyntax(construct, remedy, filename=filename, line=line)
 
     # -- names -----------------------------------------------------------------------------------------------------------------
     def lookup(self, name: str) -> Any:

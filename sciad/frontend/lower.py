@@ -92,6 +92,8 @@ def kind_of(value: Any, *, static_shape: bool = False) -> Kind:
         if scalar_of_dtype(value.dtype) is None:
             raise TypeError(f"array of dtype {value.dtype}")
         return Kind(dtype=value.dtype.name, shape=tuple(n if static_shape or n == 1 else None for n in value.shape))
+    if isinstance(value, (complex, np.complexfloating)):
+        raise TypeError("a complex number")
     return Kind(static=value)
 
 
@@ -182,7 +184,8 @@ def from_structure(structure: tree.Structure, values: list) -> Any:
             return Static(None)
         children = [build(child) for child in node.children]
         if node.kind == "dict":
-            return Dict_(dict(zip(node.keys, children)))
+            made = dict(zip(node.keys, children))
+            return Dict_({k: made[k] for k in node.order or node.keys})
         if node.kind == "dataclass":
             return Record(node.type, dict(zip(node.keys, children)))  # type: ignore[arg-type]
         return Tuple_(children, node.type or tuple)
@@ -257,7 +260,8 @@ def _outputs(ctx: Context, value: Any, results: list[Value], outputs: list[Outpu
         return tree.Structure(kind, value.type, value.fields, children)
     if isinstance(value, Dict_):
         keys = tuple(sorted(value.items)) if all(isinstance(k, str) for k in value.items) else tuple(value.items)
-        return tree.Structure("dict", dict, keys, tuple(_outputs(ctx, value.items[k], results, outputs) for k in keys))
+        children = tuple(_outputs(ctx, value.items[k], results, outputs) for k in keys)
+        return tree.Structure("dict", dict, keys, children, tuple(value.items) if tuple(value.items) != keys else ())
     if isinstance(value, Record):
         names = tuple(f.name for f in dataclasses.fields(value.type))
         return tree.Structure("dataclass", value.type, names, tuple(_outputs(ctx, value.fields[n], results, outputs) for n in names))

@@ -85,6 +85,9 @@ def binary(ctx: Context, name: str, a: Value, b: Value) -> Value:
 
 def _arithmetic(ctx: Context, name: str, a: Value, b: Value, type_: str) -> Value:
     builder = ctx.b
+    if name in ("remainder", "floor_divide") and type_ == I8 and (ctx.low(b) is None or b.constant == 0):
+        message = f"integer division or modulo by zero at line {ctx.line}"
+        builder.check(builder.pure("not_equal", [b, builder.const(0, I8)], B1), "ZeroDivisionError", message)
     if name == "remainder" and type_ == I8:
         short = _short_remainder(ctx, a, b)
         if short is not None:

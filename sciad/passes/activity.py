@@ -30,7 +30,7 @@ def differentiable_operands(op: Op) -> list[Value]:
     """Operands through which a pure operation can pass a derivative."""
     if not is_float(op.result.type):
         return []
-    if op.name == "const":
+    if op.name in ("const", "subbuffer"):  # a part of a buffer is the same memory
         return []
     if op.name == "select":
         return op.args[1:]

@@ -208,3 +208,35 @@ def guarded_square_root(x):
 @case(0.5, 10**9)
 def large_integers(a, n):
     return a * (n * n % 97) + a * (n // 7 % 11)
+
+
+@case(A(0.3, 0.8, -0.2, 0.5), oracle="difference")
+def numpy_joined_and_moved(x):
+    m = np.vstack((x, x * x))
+    h = np.hstack((x[1:], 2.0 * x))
+    c = np.column_stack((x, np.sin(x)))
+    s = np.sum(m[1] * h[:4]) + c[2, 1] * np.flip(x)[0] + np.fliplr(m)[0, 1] * np.flipud(m)[0, 2] + np.sum(np.roll(x, 1) * x)
+    s += np.sum(np.roll(m, -1, axis=1) * m) + np.sum(np.tile(x, 2) * np.repeat(x, 2)) + np.sum(np.meshgrid(x, x[:2])[0][1] * x)
+    np.fill_diagonal(m, x[3])
+    return s + np.sum(m**3) + np.swapaxes(m, 0, 1)[3, 0]
+
+
+@case(A(0.3, 0.8, -0.2, 0.5), oracle="difference")
+def numpy_statistics(x):
+    s = np.var(x) + np.std(x * x) * np.average(x, weights=x * x) + np.ptp(x) + np.median(x) ** 2 + np.count_nonzero(x) * x[0]
+    s += np.sum(np.sort(x) * A4) + x[np.argmax(x)] * x[np.argmin(x)] + np.sum(x[np.argsort(x)[:2]] ** 2)
+    m = np.outer(x, x + 1.0)
+    return s + np.sum(np.var(m, axis=0) ** 2) + np.sum(np.std(m, axis=1, ddof=1)) if np.allclose(x, x + 1e-12) else 0.0
+
+
+A4 = np.array([1.0, 2.0, 3.0, 4.0])
+TRAPEZOID = getattr(np, "trapezoid", None) or np.trapz  # noqa: NPY201
+
+
+@case(A(0.3, 0.8, -0.2, 0.5), 0.6, oracle="difference")
+def numpy_differences_and_products(x, a):
+    s = np.sum(np.diff(x) ** 2) + TRAPEZOID(x, A4 * a) + TRAPEZOID(x * x, dx=a) + np.sum(np.gradient(x) ** 3) + np.cumprod(x + 1.0)[3]
+    s += np.sum(np.convolve(x, x[:2]) ** 2) + np.polyval(x, a) + np.sum(np.polyval(x[:3], x)) + np.interp(a * 4.0, A4, x)
+    s += np.sum(np.interp(A4 * a, A4, x) ** 2) + np.sum(np.cross(x[:3], x[1:]) * A4[:3]) + np.inner(x, x)
+    m = x.reshape(2, 2)
+    return s + np.sum(np.kron(m, m)[1] * A4) + np.linalg.matrix_power(m, 3)[0, 1] + np.searchsorted(A4, a * 4.0) * a

@@ -380,6 +380,30 @@ def function_defined_on_one_path(x):
     return f(x)  # refused
 
 
+MEANING = """
+## Where compiled code could mean something else
+
+What CPython, NumPy and compiled code do differently is settled as follows;
+`tests/sciad/frontend/test_arguments.py` and `tests/test_torture.py` hold the tests.
+
+| situation | meaning |
+|---|---|
+| overlapping slices, `x[1:] += x[:-1]` | NumPy's: the right side is complete before anything is written |
+| a local variable that no path has bound | `UnboundLocalError`, when it is used |
+| the variable of a loop without a trip | `UnboundLocalError`, as in Python |
+| an array that is written overlaps another argument or capture | `ShapeError` |
+| integer division or modulo by zero | `ZeroDivisionError` |
+| float division by zero, `math.log(0.0)`, `math.sqrt(-1.0)` | `inf` and `nan`, as in NumPy |
+| an index out of range | `IndexError` for constant indices outside of loops and branches; for all with `SCIAD_BOUNDSCHECK=1`; else undefined, as in numba |
+| `and` / `or` as values | Python's: the operand that decides |
+| a loop over a dict | in the order of insertion |
+| integers | 64 bits, wrapping around |
+| `float32` scalars with Python numbers | computed in double; arrays of `float32` stay `float32` |
+| sums of arrays | in any order, as in NumPy |
+| a name that an inner function reads | its value at the time of the call, as in Python |
+"""
+
+
 def outcome(function, args) -> Exception:
     """What differentiating the function raises."""
     try:
@@ -419,7 +443,7 @@ This table is generated from `tests/sciad/frontend/rejected.py`, where each row 
 | code | refused as | write instead |
 |---|---|---|
 """
-    return head + "\n".join(rows) + "\n"
+    return head + "\n".join(rows) + "\n" + MEANING
 
 
 if __name__ == "__main__":
