@@ -89,7 +89,7 @@ class _WayBack(WayBack):
         options = self.options(self.adjoint.method or self.trajectory.method, times[first], times[last], (n, n, self.rhs.n_p))
         t_eval = times[first + 1 : last + 1]
         rhs = Rhs(back_rhs(), len(self.z), len(self.context.values), autonomous=self.rhs.autonomous, owner=self.context)
-        options |= {"t_eval": t_eval, "stops": stops, "jumps": jumps, "n_reset": n}
+        options |= {"linear": "dense", "t_eval": t_eval, "stops": stops, "jumps": jumps, "n_reset": n}
         solution = reverse_solve(self.adjoint.name, rhs, self.context, self.z, float(times[first]), float(times[last]), **options)
         self._compare(t_eval, solution.ys[:, :n], self.states[first + 1 : last + 1])
         self.z = solution.ys[-1].copy()

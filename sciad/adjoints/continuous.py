@@ -18,12 +18,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from sciad.adjoints.block_solver import Block, transposed
 from sciad.adjoints.primal import saved_derivatives, state_derivative
-from sciad.adjoints.reverse_rhs import Context
+from sciad.adjoints.reverse_rhs import C_WITH_P, Context
 from sciad.adjoints.tangent import Tangents, directional
 from sciad.adjoints.trajectory import Stretch, Trajectory, solve_forward
 from sciad.errors import ShapeError, SolveError
+from sciad.solvers.auto import Auto
 from sciad.solvers.integrate import RawSolution, integrate
+from sciad.solvers.linear import Dense, Krylov
+from sciad.solvers.linear.choice import choose_linear
 from sciad.solvers.methods import find_method
 from sciad.solvers.rhs import Rhs
 from sciad.solvers.status import Status
@@ -92,11 +96,25 @@ class WayBack(ABC):
         adjoint, forward = self.adjoint, self.trajectory.options
         options = {name: forward[name] for name in ("controller", "max_step", "min_step") if name in forward}
         options["max_steps"] = max(int(forward.get("max_steps", 100_000)), 10 * self.trajectory.n_steps)
-        options["method"] = method
+        options["method"], options["linear"] = method, self.linear(method)
         if forward.get("fixed_step") is not None and adjoint.rtol is None and adjoint.atol is None:
             return options | {"fixed_step": min(forward["fixed_step"], abs(t_to - t_from))}
         options["rtol"], options["atol"] = self.tolerances(sizes)
         return options
+
+    def linear(self, method: Any) -> Any:
+        """The linear algebra of a reverse solve by this method: that of the forward solve, transposed."""
+        method = find_method(method)
+        if not (isinstance(method, Auto) or method.implicit):
+            return None
+        trajectory, n = self.trajectory, self.rhs.n
+        given = trajectory.options.get("linear")
+        if isinstance(method, Auto) or not method.complex:
+            given = None if given == "gmres" or isinstance(given, Krylov) else given  # factors suit the transposed matrix as well
+            inner = transposed(choose_linear(given, self.rhs, trajectory.span[0], trajectory.y0, trajectory.p))
+        else:
+            inner = Dense(n)
+        return Block(self.context, inner) if self.context.slots[C_WITH_P] and self.rhs.n_p else inner
 
     def tolerances(self, sizes: tuple[int, ...]) -> tuple[Any, Any]:
         """rtol and atol of the reverse solve: one number each, or vectors that make the error norm the sum of those of the groups."""
@@ -150,7 +168,7 @@ class AlongForward(WayBack):
     def _through(self, stretch: Stretch, left: int, here: float) -> tuple[int, float]:
         """Through one stretch of the forward solution; how many saved times are left, and where z is then."""
         wanted, n, (begin, end) = self.trajectory.wanted, self.rhs.n, stretch.span
-        direction, most = 1.0 if end > begin else -1.0, max(1, JUMP_ENTRIES // len(self.z))
+        direction, most = 1.0 if end > begin else -1.0, max(1, JUMP_ENTRIES // (n + self.rhs.n_p))
         while here != begin:
             if left and wanted[left - 1] == here:
                 left -= 1

@@ -10,14 +10,25 @@ import numpy as np
 
 from sciad.adjoints.continuous import AlongForward, Continuous, WayBack, reverse_solve
 from sciad.adjoints.line_integral import compiled_gauss, gauss_rule, order_of
+from sciad.adjoints.reverse_rhs import C_WITH_P
 from sciad.adjoints.trajectory import Trajectory
 from sciad.errors import SolveError
-from sciad.solvers.auto import Auto
-from sciad.solvers.methods import METHODS
+from sciad.solvers.auto import Auto, choose
 from sciad.solvers.rhs import Rhs
 from sciad.solvers.rosenbrock import Rosenbrock
 
-__all__ = ["Gauss", "LambdaAlone"]
+__all__ = ["Gauss", "LambdaAlone", "trusted"]
+
+
+def trusted(method: Any, n: int) -> bool:
+    """Whether integrals along the dense output of lambda (n,) are right: explicit and Rosenbrock methods.
+
+    After a jump, lambda runs through transients that other implicit methods step across: right at the ends of steps, while what their
+    dense output says of lambda between them, and with it the integral of f_p^T lambda, may be wrong by any factor.
+    """
+    if isinstance(method, Auto):
+        return trusted(choose(method, n, 1e-3)[1], n)
+    return isinstance(method, Rosenbrock) or not method.implicit
 
 
 @dataclass(frozen=True)
@@ -25,6 +36,7 @@ class Gauss(Continuous):
     """lambda' = -J^T lambda under error control, then p_bar by Gauss rules on parts of its steps: the choice for many parameters.
 
     The rule has an order above that of the method of the reverse solve, and parts are no longer than the steps of the forward solve.
+    The dense output of implicit methods other than Rosenbrock's is not `trusted`: these carry p_bar along (see `block_solver`).
     """
 
     name: ClassVar[str] = "gauss"
@@ -47,31 +59,20 @@ class LambdaAlone(AlongForward):
 
     def solve(self, t_from: float, t_to: float, stops: np.ndarray, jumps: np.ndarray) -> None:
         """Take lambda from t_from to t_to, with jumps at the times between, and add to p_bar."""
-        options = self.options(self.method, t_from, t_to, (self.rhs.n,)) | {"dense_output": self.rhs.n_p > 0}
+        n, n_p = self.rhs.n, self.rhs.n_p
+        carried = n_p > 0 and not trusted(self.method, n)
+        self.context.slots[C_WITH_P] = carried
+        options = self.options(self.method, t_from, t_to, (n, n_p) if carried else (n,)) | {"dense_output": n_p > 0 and not carried}
+        z = np.concatenate([self.z, np.zeros(n_p)]) if carried else self.z
+        jumps = np.hstack([jumps, np.zeros((len(jumps), n_p))]) if carried else jumps
         back = self.context.rhs()
-        solution = reverse_solve(self.adjoint.name, back, self.context, self.z, t_from, t_to, stops=stops, jumps=jumps, **options)
-        self.z = solution.ys[-1]
-        if self.rhs.n_p:
+        solution = reverse_solve(self.adjoint.name, back, self.context, z, t_from, t_to, stops=stops, jumps=jumps, **options)
+        self.z = solution.ys[-1][:n].copy()
+        if carried:
+            self.total += solution.ys[-1][n:]
+        elif n_p:
             for piece in solution.pieces:
                 self.integrate(piece.method, piece.steps.pairs, piece.steps.states)
-
-    def reverse_method(self, forward_method: Any) -> Any:
-        """As for the others, but of implicit methods only those of Rosenbrock.
-
-        After a jump, lambda runs through transients that the other ones step across: right at the ends of steps, while what their
-        dense output says of lambda between them, and with it the integral of f_p^T lambda, may be wrong by any factor.
-        """
-        method = super().reverse_method(forward_method)
-        if isinstance(method, Auto):
-            return Auto(method.explicit, METHODS["Rodas5P"])
-        if not method.implicit or isinstance(method, Rosenbrock):
-            return method
-        if self.adjoint.method is None:
-            return METHODS["Rodas5P"]
-        raise ValueError(
-            f"adjoint {self.adjoint.name!r} cannot use {method.name} for its reverse solve: its dense output may be wrong in the fast "
-            "transients of lambda; choose an explicit or a Rosenbrock method, such as Rodas5P, or adjoint='interpolating'"
-        )
 
     @abstractmethod
     def integrate(self, method: Any, pairs: np.ndarray, rows: np.ndarray) -> None:

@@ -18,7 +18,8 @@ __all__ = ["Interpolating"]
 class Interpolating(Continuous):
     """z' = (-J^T lambda, -f_p^T lambda) from the end to the beginning, both parts under error control, each with a norm of its own.
 
-    With n states and n_p parameters the reverse solve has n + n_p states: for many parameters, prefer `Gauss`.
+    With n states and n_p parameters the reverse solve has n + n_p states: for many parameters, prefer `Gauss`.  Implicit methods factor
+    n x n matrices all the same, see `block_solver`.
     """
 
     name: ClassVar[str] = "interpolating"

@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sciad.adjoints.continuous import Continuous, WayBack
-from sciad.adjoints.gauss import LambdaAlone
+from sciad.adjoints.gauss import LambdaAlone, trusted
 from sciad.adjoints.line_integral import MOST_HALVINGS, TOO_DEEP, compiled_kronrod, kronrod_rule
 from sciad.adjoints.trajectory import Trajectory
 from sciad.errors import SolveError
+from sciad.solvers.methods import METHODS
 from sciad.solvers.rhs import Rhs
 
 __all__ = ["Quadrature"]
@@ -31,6 +32,18 @@ class Quadrature(Continuous):
 
 
 class _WayBack(LambdaAlone):
+    def reverse_method(self, forward_method: Any) -> Any:
+        """A method whose dense output can be trusted; ValueError where another was asked for."""
+        method = super().reverse_method(forward_method)
+        if trusted(method, self.rhs.n):
+            return method
+        if self.adjoint.method is None:
+            return METHODS["Rodas5P"]
+        raise ValueError(
+            f"adjoint 'quadrature' cannot use {method.name} for its reverse solve: its dense output may be wrong in the fast transients of "
+            "lambda; choose an explicit or a Rosenbrock method, such as Rodas5P, or adjoint='gauss'"
+        )
+
     def integrate(self, method: Any, pairs: np.ndarray, rows: np.ndarray) -> None:
         """Add the integral over the steps of a reverse solve to p_bar."""
         nodes, kronrod, gauss = kronrod_rule()

@@ -19,7 +19,7 @@ from sciad.solvers.link import HEADER, load_kernels, source_of
 from sciad.solvers.memory import get, get_int, put, put_int
 from sciad.solvers.rhs import Rhs
 
-__all__ = ["Context", "CONTEXT_NAMES", "state_at", "address"]
+__all__ = ["Context", "CONTEXT_NAMES", "state_at", "keep_place", "address"]
 
 (
     C_F,  # addresses of the right-hand side, its tape-writing twin and its reverse
@@ -50,9 +50,24 @@ __all__ = ["Context", "CONTEXT_NAMES", "state_at", "address"]
     C_Y_BAR,
     C_J,  # for implicit methods: the forward Jacobian, and the slope of the forward solution
     C_Y_DOT,
+    C_T_J,  # where p_bar is carried along by an implicit method: time, state and tape of the Jacobian at hand, two vectors
+    C_Y_J,
+    C_TAPE_J,
+    C_X,
+    C_P_X,
+    C_FACTOR,  # addresses of the solver of the block of lambda, and what its matrices c I - h J were made with
+    C_SOLVE,
+    C_MULTIPLY,
+    C_EVALUATE,
+    C_FACTOR_Z,
+    C_SOLVE_Z,
+    C_COEFFICIENT,
+    C_RE,
+    C_IM,
+    C_H,
     C_TAPE,
     C_SIZE,
-) = range(30)
+) = range(45)
 
 CONTEXT_NAMES = f"from sciad.adjoints.reverse_rhs import {', '.join(sorted(name for name in dict(globals()) if name.startswith('C_')))}\n"
 
@@ -89,9 +104,9 @@ class Context:
 
     def rhs(self) -> Rhs:
         """What the solver receives; Jacobian and time derivative are made only when an implicit method asks for them."""
-        kernels, n = compiled(), int(self.slots[C_N])
+        n = int(self.slots[C_N])
         size = n + int(self.slots[C_NP]) if self.slots[C_WITH_P] else n
-        return Rhs(kernels.reverse_rhs.address, size, C_SIZE, jac=self._jac, jvp=self._jvp, owner=self)
+        return Rhs(compiled().reverse_rhs.address, size, C_SIZE, jac=self._jac, jvp=self._jvp, owner=self)
 
     def _jac(self) -> int:
         n = int(self.slots[C_N])
@@ -99,15 +114,16 @@ class Context:
             self.slots[C_JAC] = self.forward_rhs.jac()
         except MissingRule:
             self.slots[C_JAC] = 0  # column by column, from the reverse of the right-hand side
-        self._reserve(C_J, n * n)
+        self.reserve(C_J, n * n)
         return compiled().reverse_jacobian.address
 
     def _jvp(self) -> int:
         self.slots[C_JVP_REV] = self.forward_rhs.jvp_rev()  # MissingRule: the solver takes differences
-        self._reserve(C_Y_DOT, int(self.slots[C_N]))
+        self.reserve(C_Y_DOT, int(self.slots[C_N]))
         return compiled().reverse_jvp.address
 
-    def _reserve(self, name: int, size: int) -> None:
+    def reserve(self, name: int, size: int) -> None:
+        """Give a slot memory of its own."""
         memory = np.zeros(size)
         self.slots[name] = address(memory)
         self._alive.append(memory)
@@ -146,34 +162,41 @@ def reverse_at(t, z, c, dz):
     return call_address(get_int(c, C_REV), t, y, p, tape, dy_bar, dz, p_bar, get_int(c, C_T_BAR))
 
 
+def keep_place(t, c):
+    """Keep time, state and tape of the Jacobian that is being made, for products with f_p^T there; C_Y holds the state."""
+    y = get_int(c, C_Y)
+    put(c, C_T_J, t)
+    for i in range(get_int(c, C_N)):
+        put(get_int(c, C_Y_J), i, get(y, i))
+    return call_address(get_int(c, C_AUG), t, y, get_int(c, C_P), get_int(c, C_DY), get_int(c, C_TAPE_J))
+
+
 def reverse_jacobian(t, z, c, out):
-    """The exact Jacobian of `reverse_at`, row-major: -J^T, below it -f_p^T where p_bar is part of z, and zeros beside them."""
-    n, n_p, y, p, tape, j_at = get_int(c, C_N), get_int(c, C_NP), get_int(c, C_Y), get_int(c, C_P), get_int(c, C_TAPE), get_int(c, C_J)
+    """-J^T, row-major: what lambda' depends on.  Where p_bar is part of z, see `block_solver`."""
+    n, y, p, tape, j_at = get_int(c, C_N), get_int(c, C_Y), get_int(c, C_P), get_int(c, C_TAPE), get_int(c, C_J)
     state_at(t, c)
-    if get_int(c, C_JAC) != 0 and get_int(c, C_WITH_P) == 0:
+    if get_int(c, C_WITH_P) == 1 and keep_place(t, c) != 0:
+        return -1
+    if get_int(c, C_JAC) != 0:
         code = call_address(get_int(c, C_JAC), t, y, p, j_at)
         for i in range(n):
             for j in range(n):
                 put(out, n * i + j, -get(j_at, n * j + i))
         return code
-    size = n + n_p if get_int(c, C_WITH_P) == 1 else n
     dy_bar, y_bar, p_bar = get_int(c, C_DY_BAR), get_int(c, C_Y_BAR), get_int(c, C_P_BAR)
-    for i in range(size * size):
-        put(out, i, 0.0)
     code = call_address(get_int(c, C_AUG), t, y, p, get_int(c, C_DY), tape)
+    if code != 0:
+        return code
     for j in range(n):
         for i in range(n):
             put(dy_bar, i, -1.0 if i == j else 0.0)
             put(y_bar, i, 0.0)
-        for i in range(n_p):
-            put(p_bar, i, 0.0)
-        if code == 0:
-            code = call_address(get_int(c, C_REV), t, y, p, tape, dy_bar, y_bar, p_bar, get_int(c, C_T_BAR))
+        code = call_address(get_int(c, C_REV), t, y, p, tape, dy_bar, y_bar, p_bar, get_int(c, C_T_BAR))
+        if code != 0:
+            return code
         for i in range(n):
-            put(out, size * i + j, get(y_bar, i))
-        for i in range(size - n):
-            put(out, size * (n + i) + j, get(p_bar, i))
-    return code
+            put(out, n * i + j, get(y_bar, i))
+    return 0
 
 
 def reverse_jvp(t, t_dot, z, z_dot, c, c_dot, dz, dz_dot):
@@ -206,7 +229,7 @@ def reverse_jvp(t, t_dot, z, z_dot, c, c_dot, dz, dz_dot):
 @cache
 def compiled() -> ModuleType:
     """`reverse_at` as the C function `reverse_rhs`, and the C functions `reverse_jacobian` and `reverse_jvp`."""
-    parts = [HEADER, CONTEXT_NAMES, "\n", *map(source_of, (weight, weight_slope, interpolate, state_at, reverse_at))]
+    parts = [HEADER, CONTEXT_NAMES, "\n", *map(source_of, (weight, weight_slope, interpolate, state_at, reverse_at, keep_place))]
     parts += ["@cfunc(kernel_signature(1, 3))\ndef reverse_rhs(t, z, c, dz):\n    return reverse_at(t, z, c, dz)\n\n\n"]
     for function, signature in ((reverse_jacobian, "1, 3"), (reverse_jvp, "2, 6")):
         parts += [source_of(function).replace("@njit(cache=False)", f"@cfunc(kernel_signature({signature}))")]

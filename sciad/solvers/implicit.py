@@ -64,20 +64,21 @@ def equip(slots: np.ndarray, rhs: Rhs, method: Any, linear: Any, watch: int = 0)
         memory = np.empty(n)
         slots[SPARE] = memory.ctypes.data
         return memory
-    _check(method, linear)
+    inner = getattr(linear, "inner", linear)  # the linear algebra of the block that is factored, where only one is
+    _check(method, inner)
     solver = linear.addresses()
     slots[[FACTOR, SOLVE, SOLVE_T, MULTIPLY]] = solver.factor, solver.solve, solver.solve_t, solver.multiply
     slots[[GETRF, GETRS, EVALUATE]] = solver.getrf, solver.getrs, solver.evaluate
     slots[JAC], slots[TIME_DEPENDENT] = _offered(rhs.jac) if solver.evaluate == 0 else 0, not rhs.autonomous
     slots[JVP] = _offered(rhs.jvp) if slots[TIME_DEPENDENT] or solver.evaluate != 0 else 0
-    _describe(slots, linear)
+    _describe(slots, inner)
     sizes = {
         J_AT: linear.j_size, LU_AT: linear.lu_size, PIVOTS_AT: n, DFDT: n, ZEROS: max(n, rhs.n_p), SPARE: n, BASE: n, SEED: n,
         POWER_AT: 2 * n,
     }  # fmt: skip
     if method.complex:
-        slots[[FACTOR_Z, SOLVE_Z, GETRF_Z, GETRS_Z]] = dense_complex(n)
-        sizes |= {LUZ_AT: 2 * n * n, PIVOTSZ_AT: n}
+        slots[[FACTOR_Z, SOLVE_Z, GETRF_Z, GETRS_Z]] = dense_complex(n) if inner is linear else linear.addresses_z()
+        sizes |= {LUZ_AT: 2 * inner.n**2, PIVOTSZ_AT: inner.n}
     own = method.own(n)
     memory = np.zeros(sum(sizes.values()) + len(own))
     address = memory.ctypes.data
