@@ -9,6 +9,7 @@ from sciad.solvers.memory import get, get_int, put, put_int
 from sciad.solvers.sde.assemble import assemble
 from sciad.solvers.sde.brownian import plant
 from sciad.solvers.sde.layout import (
+    ALL_NOISE,
     ALL_Y_BAR,
     BLOCK,
     EVERY,
@@ -96,7 +97,8 @@ def back_block(slots, reals, block):
     last = n_steps
     while last > 0:
         first = (last - 1) // segment * segment
-        make_noise(slots, reals, first, last)
+        if get_int(slots, ALL_NOISE) == 0:
+            make_noise(slots, reals, first, last)
         for path in range(paths):
             if back_segment(slots, path, first, last, y_bars + 8 * n * path) != 0:
                 put_int(get_int(slots, FAILED), path, last)

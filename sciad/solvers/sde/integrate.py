@@ -15,16 +15,21 @@ from sciad.solvers.sde.walk import compiled_walk
 __all__ = ["Walked", "walk_grid", "FIRST_STATES"]
 
 FIRST_STATES = 256 * 2**20  # bytes of states that are kept for the way back before some are left out
+KEPT_NOISE = 64 * 2**20  # bytes of noise that is kept for the way back, too, where all states are
 
 
 @dataclass(frozen=True)
 class Walked:
-    """States at the wanted points (paths, m, n), for each path 0 or 1 + the step that failed, and the record for the way back."""
+    """States at the wanted points (paths, m, n), for each path 0 or 1 + the step that failed, and the record for the way back.
+
+    That is states before every so many steps and, where it is small, the noise.
+    """
 
     ys: np.ndarray
     failed: np.ndarray
     record: np.ndarray | None
     every: int
+    noise: np.ndarray | None = None
 
 
 def walk_grid(
@@ -47,9 +52,11 @@ def walk_grid(
     ordered = Grid(grid.times, grid.wanted[wanted])
     monotone = bool(np.all(wanted == np.arange(len(wanted))))
 
+    noise = _room_for_noise(sde.m, grid, paths) if record and every == 1 else None
+
     def make() -> Workspace:
         workspace = Workspace(sde, method, p, q, t_span, seed, first_path)
-        workspace.noise(ordered, min(NOISE_SEGMENT, max(steps, 1)), grid.levy)
+        workspace.noise(ordered, min(NOISE_SEGMENT, max(steps, 1)), grid.levy, noise)
         workspace.put(TOTAL=paths, Y0=y0, Y0_STRIDE=8 * n if y0.ndim == 2 else 0, ALL_SAVED=ys, ALL_FAILED=failed, EVERY=every)
         if record:
             workspace.put(ALL_RECORD=states, N_ROWS=rows)
@@ -60,10 +67,17 @@ def walk_grid(
         back = np.empty_like(ys)
         back[:, wanted] = ys
         ys = back
-    return Walked(ys, failed, states, every)
+    return Walked(ys, failed, states, every, noise)
 
 
 def _every(steps: int, size: int, checkpoints: int | None) -> int:
     if checkpoints is not None:
         return max(1, -(-steps // checkpoints))
     return 1 if 8 * steps * size <= FIRST_STATES else max(1, math.isqrt(steps))
+
+
+def _room_for_noise(m: int, grid: Grid, paths: int) -> np.ndarray | None:
+    """Memory for the noise of all steps, or None where it is better made again."""
+    row = 2 * m + (m * m if grid.levy else 0)
+    shape = (-(-paths // block_size(m)), block_size(m) * grid.n_steps * row)
+    return np.empty(shape) if 8 * math.prod(shape) <= KEPT_NOISE else None

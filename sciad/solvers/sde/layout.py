@@ -55,6 +55,7 @@ from __future__ import annotations
     ALL_P_BAR,  # a row for each block
     ALL_Q_BAR,
     ALL_Y_BAR,  # a row for each path
+    ALL_NOISE,  # address of the noise of all steps, block after block; 0: it is made segment by segment
     N_P,
     N_Q,
     PATHS,  # paths in this block
@@ -97,7 +98,7 @@ from __future__ import annotations
     B_AT,  # address of 16 vectors: W and its integral at the beginning of a step, at its end, its increments and areas, and scratch
     B_LEAVES,  # leaves of the whole tree
     N_SLOTS,
-) = range(84)
+) = range(85)
 
 (
     B_START,  # time where the tree begins

@@ -116,12 +116,16 @@ class Workspace:
                 value = value.ctypes.data
             self.slots[getattr(s, name)] = value
 
-    def noise(self, grid: Grid, segment: int, n_levy: int) -> None:
-        """Make room for the noise of a segment of steps, and bind the grid."""
+    def noise(self, grid: Grid, segment: int, n_levy: int, everything: np.ndarray | None = None) -> None:
+        """Bind the grid, and make room for the noise of a segment of steps, or use the room for that of all steps of all blocks."""
         m = int(self.slots[s.M])
         row = 2 * m + (m * m if n_levy else 0)
-        self.put(SEGMENT=segment, N_LEVY=n_levy, NOISE=np.empty(self.block * segment * row))
-        self.put(GRID=grid.times, N_STEPS=grid.n_steps, WANTED=np.ascontiguousarray(grid.wanted, np.int64), N_WANTED=len(grid.wanted))
+        if everything is None:
+            self.put(SEGMENT=segment, NOISE=np.empty(self.block * segment * row))
+        else:
+            self.put(SEGMENT=grid.n_steps, ALL_NOISE=everything)
+        self.put(N_LEVY=n_levy, GRID=grid.times, N_STEPS=grid.n_steps, N_WANTED=len(grid.wanted))
+        self.put(WANTED=np.ascontiguousarray(grid.wanted, np.int64))
 
 
 def threads() -> int:

@@ -11,6 +11,7 @@ from sciad.solvers.sde.assemble import assemble
 from sciad.solvers.sde.brownian import difference, look_up, plant
 from sciad.solvers.sde.layout import (
     ALL_FAILED,
+    ALL_NOISE,
     ALL_P_BAR,
     ALL_Q_BAR,
     ALL_RECORD,
@@ -219,6 +220,8 @@ def enter(slots, block):
     put_int(slots, FAILED, get_int(slots, ALL_FAILED) + 8 * first)
     put_int(slots, P_BAR, get_int(slots, ALL_P_BAR) + 8 * get_int(slots, N_P) * block)
     put_int(slots, Q_BAR, get_int(slots, ALL_Q_BAR) + 8 * get_int(slots, N_Q) * block)
+    if get_int(slots, ALL_NOISE) != 0:
+        put_int(slots, NOISE, get_int(slots, ALL_NOISE) + 8 * size * get_int(slots, SEGMENT) * row_size(slots) * block)
     for path in range(size):
         for j in range(m):
             put_int(get_int(slots, B_PATH), m * path + j, get_int(slots, FIRST_PATH) + first + path)
