@@ -32,7 +32,7 @@ from sciad.solvers.sde.layout import (
     Y,
 )  # fmt: skip
 from sciad.solvers.sde.philox import INLINE
-from sciad.solvers.sde.walk import WALK, copy, enter, make_noise, point_noise
+from sciad.solvers.sde.walk import WALK, copy, enter, find, make_noise, point_noise
 
 __all__ = ["BACK", "compiled_walk_back"]
 
@@ -40,13 +40,7 @@ __all__ = ["BACK", "compiled_walk_back"]
 def pull(slots, path, at, y_bar):
     """Add the cotangents of the saved rows that belong to grid point `at`."""
     n, wanted, n_wanted = get_int(slots, N), get_int(slots, WANTED), get_int(slots, N_WANTED)
-    low, high = 0, n_wanted
-    while low < high:  # positions are sorted
-        middle = (low + high) // 2
-        if get_int(wanted, middle) < at:
-            low = middle + 1
-        else:
-            high = middle
+    low = find(wanted, n_wanted, at)
     while low < n_wanted and get_int(wanted, low) == at:
         row = get_int(slots, SAVED_BAR) + 8 * n * (n_wanted * path + low)
         for i in range(n):

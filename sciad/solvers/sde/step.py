@@ -20,11 +20,15 @@ def noise_shape(noise: str) -> str:
 
 def work_size(method: SRK, shape: str, n: int, m: int) -> int:
     """Entries of scratch memory that a step needs."""
+    if not isinstance(method, SRK):
+        return method.work_size(n, m)
     return Plan(method, shape, m, n).size()
 
 
 def step_kernel(method: SRK, shape: str, m: int) -> int:
     """Address of ``int64 step(t, h, slots)``: 0, 1 where a function aborted, 2 where an implicit equation was not solved."""
+    if not isinstance(method, SRK):
+        return method.step
     return _step_kernel(method, shape, *kernel_sizes(method, m))
 
 
