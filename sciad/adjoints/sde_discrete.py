@@ -42,7 +42,7 @@ def walk_grid_back(
 
     def make() -> Workspace:
         w = Workspace(sde, method, p, q, t_span, seed, first_path)
-        w.noise(ordered, min(segment, max(grid.n_steps, 1)), grid.levy)
+        w.noise(ordered, min(segment, max(grid.n_steps, 1)), grid.levy, walked.noise)
         w.put(TOTAL=paths, Y0=start, ALL_FAILED=failed, ALL_SAVED_BAR=bars)
         w.put(ALL_RECORD=walked.record, N_ROWS=walked.record.shape[1], EVERY=walked.every)
         w.put(ALL_Y_BAR=y_bar, ALL_P_BAR=p_bar, ALL_Q_BAR=q_bar, STATES=np.empty((segment + 1, n)))

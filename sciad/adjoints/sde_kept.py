@@ -43,9 +43,9 @@ def adaptive_steps(task: Task) -> Ragged:
     return ragged
 
 
-def grid_states(task: Task, record: bool = False, checkpoints: int | None = None) -> Walked:
+def grid_states(task: Task, record: bool = False, checkpoints: int | None = None, end: bool = False) -> Walked:
     """The states of a solve over a grid; SolveError where a path fails."""
-    walked = task.walk(record=record, checkpoints=checkpoints)
+    walked = task.walk(record=record, checkpoints=checkpoints, end=end)
     refuse_failure(Ending.of_grid(task, walked.failed))
     return walked
 

@@ -13,7 +13,7 @@ from functools import cache
 
 from sciad.solvers.sde.assemble import load
 from sciad.solvers.sde.program import SRK, Terms
-from sciad.solvers.sde.source import Plan, checked, indent
+from sciad.solvers.sde.source import Plan, checked, indent, kernel_sizes
 from sciad.solvers.sde.step import helpers
 
 __all__ = ["step_bar_kernel", "reverse_work_size"]
@@ -24,8 +24,8 @@ NAMES = ("JAC", "F_AUG", "G_AUG", "F_REV", "G_REV", "F_TAPE", "G_TAPE", "Y_BAR",
 class ReversePlan(Plan):
     """The plan of a step, with cotangents behind it; tapes come last."""
 
-    def __init__(self, method: SRK, shape: str, m: int) -> None:
-        super().__init__(method, shape, m)
+    def __init__(self, method: SRK, shape: str, m: int, n: int) -> None:
+        super().__init__(method, shape, m, n)
         for s, stage in enumerate(self.stages):
             if self.point(s) != "y":
                 self.add(f"xbar{s}", "n")
@@ -46,17 +46,21 @@ class ReversePlan(Plan):
         return any(j == s for e in self.stages for j, _, _ in e.terms)
 
 
-@cache
 def step_bar_kernel(method: SRK, shape: str, m: int) -> int:
     """Address of ``int64 step_bar(t, h, slots)``: turns Y_BAR from the cotangent of the end of the step into that of its beginning."""
-    source = helpers(method) + _source(ReversePlan(method, shape, m))
+    return _step_bar_kernel(method, shape, *kernel_sizes(method, m))
+
+
+@cache
+def _step_bar_kernel(method: SRK, shape: str, n: int, m: int) -> int:
+    source = helpers(method) + _source(ReversePlan(method, shape, m, n))
     return load(source, f"step_bar_{method.name.lower()}_{shape}").step_bar.address
 
 
 def reverse_work_size(method: SRK, shape: str, n: int, m: int, f_tape: int, g_tape: int) -> int:
     """Entries of scratch memory that a transposed step needs."""
-    plan = ReversePlan(method, shape, m)
-    return plan.size(n) + len(plan.stages) * max(f_tape, g_tape)
+    plan = ReversePlan(method, shape, m, n)
+    return plan.size() + len(plan.stages) * max(f_tape, g_tape)
 
 
 def _source(plan: ReversePlan) -> str:

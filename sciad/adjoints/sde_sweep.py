@@ -9,6 +9,7 @@ from sciad.solvers.memory import get, get_int, put, put_int
 from sciad.solvers.sde.assemble import assemble
 from sciad.solvers.sde.brownian import plant
 from sciad.solvers.sde.layout import (
+    ALL_NOISE,
     ALL_Y_BAR,
     BLOCK,
     EVERY,
@@ -31,7 +32,7 @@ from sciad.solvers.sde.layout import (
     Y,
 )  # fmt: skip
 from sciad.solvers.sde.philox import INLINE
-from sciad.solvers.sde.walk import WALK, copy, enter, make_noise, point_noise
+from sciad.solvers.sde.walk import WALK, copy, enter, find, make_noise, point_noise
 
 __all__ = ["BACK", "compiled_walk_back"]
 
@@ -39,13 +40,7 @@ __all__ = ["BACK", "compiled_walk_back"]
 def pull(slots, path, at, y_bar):
     """Add the cotangents of the saved rows that belong to grid point `at`."""
     n, wanted, n_wanted = get_int(slots, N), get_int(slots, WANTED), get_int(slots, N_WANTED)
-    low, high = 0, n_wanted
-    while low < high:  # positions are sorted
-        middle = (low + high) // 2
-        if get_int(wanted, middle) < at:
-            low = middle + 1
-        else:
-            high = middle
+    low = find(wanted, n_wanted, at)
     while low < n_wanted and get_int(wanted, low) == at:
         row = get_int(slots, SAVED_BAR) + 8 * n * (n_wanted * path + low)
         for i in range(n):
@@ -96,7 +91,8 @@ def back_block(slots, reals, block):
     last = n_steps
     while last > 0:
         first = (last - 1) // segment * segment
-        make_noise(slots, reals, first, last)
+        if get_int(slots, ALL_NOISE) == 0:
+            make_noise(slots, reals, first, last)
         for path in range(paths):
             if back_segment(slots, path, first, last, y_bars + 8 * n * path) != 0:
                 put_int(get_int(slots, FAILED), path, last)

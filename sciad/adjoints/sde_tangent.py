@@ -10,7 +10,7 @@ from sciad.errors import SciadError
 from sciad.solvers.sde.assemble import load
 from sciad.solvers.sde.problem import NOISE_SEGMENT, Grid, Workspace, block_size, run_blocks
 from sciad.solvers.sde.program import SRK
-from sciad.solvers.sde.source import Plan, checked, indent
+from sciad.solvers.sde.source import Plan, checked, indent, kernel_sizes
 from sciad.solvers.sde.step import helpers
 from sciad.solvers.sde.task import Task
 from sciad.solvers.sde.walk import compiled_walk
@@ -21,8 +21,10 @@ __all__ = ["step_dot_kernel", "walk_tangent"]
 class TangentPlan(Plan):
     """The plan of a step with tangents behind it; the state is y and its tangent, 2 n entries."""
 
-    def __init__(self, method: SRK, shape: str, m: int) -> None:
-        super().__init__(method, shape, m)
+    copies = 2
+
+    def __init__(self, method: SRK, shape: str, m: int, n: int) -> None:
+        super().__init__(method, shape, m, n)
         for s, stage in enumerate(self.stages):
             if self.point(s) != "y":
                 self.add(f"x{s}_dot", "n")
@@ -42,17 +44,20 @@ class TangentPlan(Plan):
         return ["for i in range(n):", *indent(self.loads([stage.terms])), f"    put_apart(x{s}_dot, i, {total})"]
 
 
-@cache
 def step_dot_kernel(method: SRK, shape: str, m: int) -> int:
     """Address of the step of y and its tangent together, with the signature of a step."""
-    plan = TangentPlan(method, shape, m)
-    return load(helpers(method) + _source(plan), f"step_dot_{method.name.lower()}_{shape}").step.address
+    return _step_dot_kernel(method, shape, *kernel_sizes(method, m))
+
+
+@cache
+def _step_dot_kernel(method: SRK, shape: str, n: int, m: int) -> int:
+    return load(helpers(method) + _source(TangentPlan(method, shape, m, n)), f"step_dot_{method.name.lower()}_{shape}").step.address
 
 
 def _source(plan: TangentPlan) -> str:
     header = plan.header("Y_NEW", "JAC", "F_JVP", "G_JVP", "P_DOT", "Q_DOT")
     lines = ["@cfunc(kernel_signature(2, 1))", "def step(t, h, slots):"]
-    lines += [line if line != "    nm = n * m" else "    n = n // 2\n    nm = n * m" for line in header]
+    lines += header
     lines += ["    y_dot, y_new_dot = y + 8 * n, y_new + 8 * n"]
     body: list[str] = []
     for s in range(len(plan.stages)):
@@ -90,7 +95,7 @@ def walk_tangent(task: Task, y_dot: np.ndarray, p_dot: np.ndarray, q_dot: np.nda
     start = np.concatenate([task.y0, y_dot])
     wanted = np.argsort(grid.wanted, kind="stable")
     ordered = Grid(grid.times, grid.wanted[wanted])
-    plan = TangentPlan(task.method, task.sde.shape, task.sde.m)
+    plan = TangentPlan(task.method, task.sde.shape, task.sde.m, n)
     dots = np.ascontiguousarray(p_dot, np.float64), np.ascontiguousarray(q_dot, np.float64)
 
     def make() -> Workspace:
@@ -99,7 +104,7 @@ def walk_tangent(task: Task, y_dot: np.ndarray, p_dot: np.ndarray, q_dot: np.nda
         w.put(
             N=2 * n,
             STATE=np.zeros((w.block, 2, 2 * n)),
-            WORK=np.zeros(plan.size(n)),
+            WORK=np.zeros(plan.size()),
             TOTAL=paths,
             Y0=start,
             ALL_SAVED=ys,

@@ -8,6 +8,7 @@ from sciad.solvers.sde import implicit as i
 from sciad.solvers.sde import methods as m
 from sciad.solvers.sde import roessler as r
 from sciad.solvers.sde.program import SRK
+from sciad.solvers.sde.reversible import REVERSIBLE_HEUN
 
 __all__ = ["METHODS", "NOISES", "CALCULI", "find_sde_method"]
 
@@ -33,13 +34,14 @@ METHODS: dict[str, tuple[SRK, ...]] = {
     "ImplicitEulerHeun": (i.IMPLICIT_EULER_HEUN,),
     "ImplicitMilstein": (i.IMPLICIT_MILSTEIN, i.IMPLICIT_MILSTEIN_STRATONOVICH),
     "SKenCarp": (i.SKENCARP,),
+    "ReversibleHeun": (REVERSIBLE_HEUN,),
 }
 ALIASES = {
     "EM": "EulerMaruyama",
     "Euler": "EulerMaruyama",
     "Euler-Maruyama": "EulerMaruyama",
     "Euler-Heun": "EulerHeun",
-    "RKMil": "Milstein",
+    "RKMil": "Milstein", "reversible_heun": "ReversibleHeun",
 }
 BY_LOWER_NAME = {name.lower(): METHODS[ALIASES.get(name, name)] for name in (*METHODS, *ALIASES)}
 
@@ -50,7 +52,7 @@ def find_sde_method(method: str | SRK, noise: str, calculus: str, adaptive: bool
         raise ValueError(f"noise must be one of {', '.join(map(repr, NOISES))}, not {noise!r}")
     if calculus not in CALCULI:
         raise ValueError(f"calculus must be 'ito' or 'stratonovich', not {calculus!r}")
-    if isinstance(method, SRK):
+    if not isinstance(method, str):
         candidates, name = (method,), method.name
     else:
         name = _auto(noise, calculus, adaptive, stiff()) if method.lower() == "auto" else method

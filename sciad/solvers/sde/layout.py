@@ -55,6 +55,12 @@ from __future__ import annotations
     ALL_P_BAR,  # a row for each block
     ALL_Q_BAR,
     ALL_Y_BAR,  # a row for each path
+    SHAPE,  # how increments act in kernels for all shapes: DIAGONAL, SCALAR or MATRIX
+    ALL_END,  # address of the states of all paths at the end, which a running way back starts from
+    ALL_DEVIATION,  # address of a number for each path: how far the running state was from the saved ones; 0: not compared
+    ITO,  # 1: the equation is Ito's, and the way back Stratonovich's
+    G_JVP_REV,
+    ALL_NOISE,  # address of the noise of all steps, block after block; 0: it is made segment by segment
     N_P,
     N_Q,
     PATHS,  # paths in this block
@@ -97,7 +103,7 @@ from __future__ import annotations
     B_AT,  # address of 16 vectors: W and its integral at the beginning of a step, at its end, its increments and areas, and scratch
     B_LEAVES,  # leaves of the whole tree
     N_SLOTS,
-) = range(84)
+) = range(90)
 
 (
     B_START,  # time where the tree begins
@@ -120,3 +126,4 @@ from __future__ import annotations
 ) = range(17)
 
 DONE, NEED_ROOM, TOO_MANY_STEPS, STEP_TOO_SMALL, NOT_FINITE, ABORTED = range(6)
+DIAGONAL, SCALAR, MATRIX = range(3)

@@ -16,7 +16,7 @@ from sciad.solvers.sde.brownian import Columns
 from sciad.solvers.sde.program import SRK
 from sciad.solvers.sde.step import noise_shape, step_kernel, work_size
 
-__all__ = ["Sde", "Grid", "Workspace", "fixed_grid", "block_size", "run_blocks", "NOISE_SEGMENT"]
+__all__ = ["Sde", "Grid", "Workspace", "fixed_grid", "block_size", "run_blocks", "shape_code", "NOISE_SEGMENT"]
 
 NOISE_SEGMENT = 64  # steps whose increments are made at a time: they stay in the cache
 COLUMNS = 32  # Brownian motions that are advanced together, at least
@@ -81,6 +81,11 @@ def fixed_grid(t_span: tuple[float, float], dt: float, t_eval: np.ndarray | None
     return Grid(np.ascontiguousarray(everything[order]), wanted)
 
 
+def shape_code(shape: str) -> int:
+    """How increments act, for kernels that serve all shapes."""
+    return {"diagonal": s.DIAGONAL, "scalar": s.SCALAR, "matrix": s.MATRIX}[shape]
+
+
 def block_size(m: int) -> int:
     """Paths that are walked together; it depends on m only, so that sums over blocks do not depend on threads."""
     size = 1
@@ -100,9 +105,10 @@ class Workspace:
         self.block = block_size(m) if block is None else block
         self.columns = Columns(self.slots, self.reals, seed, t_span, m, np.arange(self.block))
         self.work = np.zeros(work_size(method, sde.shape, n, m))
-        self.state = np.zeros((self.block, 2, n))
+        self.state = np.zeros((self.block, 2, method.copies * n))
         self.kept: list[Any] = [p, q, sde]
-        self.put(F=sde.drift.f, G=sde.diffusion.f, P=p, Q=q, N=n, M=m, STEP=step_kernel(method, sde.shape, m), WORK=self.work)
+        self.put(F=sde.drift.f, G=sde.diffusion.f, P=p, Q=q, N=method.copies * n, M=m, SHAPE=shape_code(sde.shape))
+        self.put(STEP=step_kernel(method, sde.shape, m), WORK=self.work)
         self.put(STATE=self.state, BLOCK=self.block, FIRST_PATH=first_path, N_P=len(p), N_Q=len(q), EVERY=1, SEGMENT=NOISE_SEGMENT)
         if method.implicit:
             self.put(JAC=sde.drift.jac)
@@ -116,12 +122,16 @@ class Workspace:
                 value = value.ctypes.data
             self.slots[getattr(s, name)] = value
 
-    def noise(self, grid: Grid, segment: int, n_levy: int) -> None:
-        """Make room for the noise of a segment of steps, and bind the grid."""
+    def noise(self, grid: Grid, segment: int, n_levy: int, everything: np.ndarray | None = None) -> None:
+        """Bind the grid, and make room for the noise of a segment of steps, or use the room for that of all steps of all blocks."""
         m = int(self.slots[s.M])
         row = 2 * m + (m * m if n_levy else 0)
-        self.put(SEGMENT=segment, N_LEVY=n_levy, NOISE=np.empty(self.block * segment * row))
-        self.put(GRID=grid.times, N_STEPS=grid.n_steps, WANTED=np.ascontiguousarray(grid.wanted, np.int64), N_WANTED=len(grid.wanted))
+        if everything is None:
+            self.put(SEGMENT=segment, NOISE=np.empty(self.block * segment * row))
+        else:
+            self.put(SEGMENT=grid.n_steps, ALL_NOISE=everything)
+        self.put(N_LEVY=n_levy, GRID=grid.times, N_STEPS=grid.n_steps, N_WANTED=len(grid.wanted))
+        self.put(WANTED=np.ascontiguousarray(grid.wanted, np.int64))
 
 
 def threads() -> int:

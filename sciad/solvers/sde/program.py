@@ -61,6 +61,7 @@ class SRK:
     error: tuple[Terms, ...] = ()
     error_order: float = field(default=0.0)
     levy: bool = False
+    copies = 1  # vectors of n that a state is
 
     @property
     def adaptive(self) -> bool:

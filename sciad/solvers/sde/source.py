@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sciad.solvers.sde.program import SRK, Evaluation, Terms
 
-__all__ = ["Plan"]
+__all__ = ["Plan", "kernel_sizes"]
 
 #: Componentwise noises in terms of the increment w, the Levy area z0 = H, root = sqrt |h| and size = |h|.
 COMPONENTWISE = {
@@ -15,14 +15,22 @@ COMPONENTWISE = {
 }  # fmt: skip
 
 
+def kernel_sizes(method: SRK, m: int) -> tuple[int, int]:
+    """n and m that a kernel is compiled for: any n (0), and any m (0) unless the table depends on it."""
+    return 0, m if callable(method.evaluations) else 0
+
+
 class Plan:
     """Layout of the scratch memory of one method for one shape of noise ("diagonal", "scalar" or "matrix"), and source over it.
 
     Vectors are named x<s> (points), k<s> (evaluations), v<noise> (noise vectors) and p<s><noise> (products of a matrix with a noise).
+    A state is `copies` vectors of n.
     """
 
-    def __init__(self, method: SRK, shape: str, m: int) -> None:
-        self.method, self.shape, self.m = method, shape, m
+    copies = 1
+
+    def __init__(self, method: SRK, shape: str, m: int, n: int) -> None:
+        self.method, self.shape, self.m, self.n = method, shape, m, n
         self.stages, self.end = method.tables(m)
         self.matrix = shape == "matrix"
         self.vectors: list[tuple[str, str]] = []  # (name, size as source)
@@ -54,9 +62,10 @@ class Plan:
         """Noises that need a vector of their own: all but the increment itself and single columns."""
         return sorted({noise for noises in self.uses.values() for noise in noises if noise[0] in "ZL"})
 
-    def size(self, n: int) -> int:
-        """Entries of scratch memory for n states."""
-        return sum(eval(size, {"n": n, "m": self.m, "nm": n * self.m}) for _, size in self.vectors) + 8
+    def size(self) -> int:
+        """Entries of scratch memory."""
+        names = {"n": self.n, "m": self.m, "nm": self.n * self.m}
+        return sum(eval(size, names) for _, size in self.vectors) + 8
 
     def used(self, s: int) -> bool:
         """Whether the step depends on evaluation s; if not, only its error estimate does."""
@@ -65,10 +74,9 @@ class Plan:
     # -- source ------------------------------------------------------------------------------------------------------------------
     def header(self, *names: str) -> list[str]:
         """Load slots into local names, and find the vectors."""
-        lines = [
-            f"    {name.lower()} = get_int(slots, {name})"
-            for name in ("F", "G", "P", "Q", "N", "M", "Y", "DW", "AREA", "LEVY", "WORK", *names)
-        ]
+        wanted = ("F", "G", "P", "Q", "M", "Y", "DW", "AREA", "LEVY", "WORK", *names)
+        lines = [f"    {name.lower()} = get_int(slots, {name})" for name in wanted]
+        lines += [f"    n = get_int(slots, N) // {self.copies}"]
         lines += ["    nm = n * m", "    size = abs(h)", "    root = math.sqrt(size)", "    per_root = 1.0 / root"]
         offset: list[str] = ["work"]
         for name, size in self.vectors:

@@ -8,9 +8,9 @@ from sciad.solvers.link import _source
 from sciad.solvers.sde.assemble import load
 from sciad.solvers.sde.implicit_step import KERNELS
 from sciad.solvers.sde.program import SRK
-from sciad.solvers.sde.source import Plan, checked, indent
+from sciad.solvers.sde.source import Plan, checked, indent, kernel_sizes
 
-__all__ = ["step_kernel", "work_size", "noise_shape", "helpers", "key_m"]
+__all__ = ["step_kernel", "work_size", "noise_shape", "helpers"]
 
 
 def noise_shape(noise: str) -> str:
@@ -18,20 +18,23 @@ def noise_shape(noise: str) -> str:
     return noise if noise in ("diagonal", "scalar") else "matrix"
 
 
-def key_m(method: SRK, shape: str, m: int) -> int:
-    """Kernels depend on the number of Brownian motions only where the table does."""
-    return m if callable(method.evaluations) else 0
-
-
 def work_size(method: SRK, shape: str, n: int, m: int) -> int:
     """Entries of scratch memory that a step needs."""
-    return Plan(method, shape, m).size(n)
+    if not isinstance(method, SRK):
+        return method.work_size(n, m)
+    return Plan(method, shape, m, n).size()
+
+
+def step_kernel(method: SRK, shape: str, m: int) -> int:
+    """Address of ``int64 step(t, h, slots)``: 0, 1 where a function aborted, 2 where an implicit equation was not solved."""
+    if not isinstance(method, SRK):
+        return method.step
+    return _step_kernel(method, shape, *kernel_sizes(method, m))
 
 
 @cache
-def step_kernel(method: SRK, shape: str, m: int) -> int:
-    """Address of ``int64 step(t, h, slots)``: 0, 1 where a function aborted, 2 where an implicit equation was not solved."""
-    source = helpers(method) + _source_of_step(Plan(method, shape, m))
+def _step_kernel(method: SRK, shape: str, n: int, m: int) -> int:
+    source = helpers(method) + _source_of_step(Plan(method, shape, m, n))
     return load(source, f"step_{method.name.lower()}_{shape}").step.address
 
 

@@ -38,11 +38,11 @@ class Task:
     first_path: int = 0
     progress: Callable[[float], None] | None = None
 
-    def walk(self, record: bool = False, checkpoints: int | None = None) -> Walked:
-        """Solve over the grid; with `record`, keep states for the way back."""
+    def walk(self, record: bool = False, checkpoints: int | None = None, end: bool = False) -> Walked:
+        """Solve over the grid; with `record`, keep states for the way back, with `end`, those at the end."""
         return walk_grid(
             self.sde, self.method, self.grid, self.y0, self.p, self.q, seed=self.seed, paths=self.paths, t_span=self.t_span,
-            first_path=self.first_path, record=record, checkpoints=checkpoints, progress=self.progress,
+            first_path=self.first_path, record=record, end=end, checkpoints=checkpoints, progress=self.progress,
         )  # fmt: skip
 
     def walk_adaptively(self, record: bool = False) -> Ragged:

@@ -11,6 +11,7 @@ from sciad.solvers.sde.assemble import assemble
 from sciad.solvers.sde.brownian import difference, look_up, plant
 from sciad.solvers.sde.layout import (
     ALL_FAILED,
+    ALL_NOISE,
     ALL_P_BAR,
     ALL_Q_BAR,
     ALL_RECORD,
@@ -154,16 +155,22 @@ def finite(n, x):
     return total == 0.0
 
 
-def save(slots, path, at, y):
-    """Write the state to every saved row that belongs to grid point `at`; SAVED_AT advances with it."""
-    n, wanted, n_wanted = get_int(slots, N), get_int(slots, WANTED), get_int(slots, N_WANTED)
-    low, high = 0, n_wanted
-    while low < high:  # positions are sorted
+def find(positions, n, at):
+    """The first of n sorted positions that is not below `at`."""
+    low, high = 0, n
+    while low < high:
         middle = (low + high) // 2
-        if get_int(wanted, middle) < at:
+        if get_int(positions, middle) < at:
             low = middle + 1
         else:
             high = middle
+    return low
+
+
+def save(slots, path, at, y):
+    """Write the state to every saved row that belongs to grid point `at`."""
+    n, wanted, n_wanted = get_int(slots, N), get_int(slots, WANTED), get_int(slots, N_WANTED)
+    low = find(wanted, n_wanted, at)
     while low < n_wanted and get_int(wanted, low) == at:
         copy(n, y, get_int(slots, SAVED) + 8 * n * (n_wanted * path + low))
         low += 1
@@ -219,6 +226,8 @@ def enter(slots, block):
     put_int(slots, FAILED, get_int(slots, ALL_FAILED) + 8 * first)
     put_int(slots, P_BAR, get_int(slots, ALL_P_BAR) + 8 * get_int(slots, N_P) * block)
     put_int(slots, Q_BAR, get_int(slots, ALL_Q_BAR) + 8 * get_int(slots, N_Q) * block)
+    if get_int(slots, ALL_NOISE) != 0:
+        put_int(slots, NOISE, get_int(slots, ALL_NOISE) + 8 * size * get_int(slots, SEGMENT) * row_size(slots) * block)
     for path in range(size):
         for j in range(m):
             put_int(get_int(slots, B_PATH), m * path + j, get_int(slots, FIRST_PATH) + first + path)
@@ -235,8 +244,8 @@ def walk(slots, reals, first, last):
 
 
 WALK = (
-    *brownian.KERNELS, row_size, copy, scatter, add_areas, levy_areas, make_noise, point_noise, finite, save, walk_segment, walk_block,
-    enter,
+    *brownian.KERNELS, row_size, copy, scatter, add_areas, levy_areas, make_noise, point_noise, finite, find, save, walk_segment,
+    walk_block, enter,
 )  # fmt: skip
 
 

@@ -140,7 +140,7 @@ def test_weak_order(method):
 
 def test_every_method_is_measured():
     """A method that is added to the catalogue is added here, or among the implicit ones."""
-    elsewhere = {"ImplicitEuler", "ImplicitEulerHeun", "ImplicitMilstein", "SKenCarp"}
+    elsewhere = {"ReversibleHeun", "ImplicitEuler", "ImplicitEulerHeun", "ImplicitMilstein", "SKenCarp"}
     assert set(METHODS) == {*ITO, *STRATONOVICH, "SRA1", "SRA3", "SOSRA", "MilsteinCommutative"} | elsewhere
 
 
