@@ -147,7 +147,8 @@ def main():
     optimizer = sciad.optim.adam(sciad.optim.cosine(5e-3, STEPS, final=1e-4))
     result = sciad.fit(loss, initial(seed=0), optimizer, STEPS, batches(x, labels, seed=3))
     params = result.params
-    print(f"accuracy: {accuracy(params, x, labels):.3f} on the training points, {accuracy(params, x_test, labels_test):.3f} on the test points")
+    train, test = accuracy(params, x, labels), accuracy(params, x_test, labels_test)
+    print(f"accuracy: {train:.3f} on the training points, {test:.3f} on the test points")
     print(warm_start_report(params, x[:BATCH]))
     print(*gradient_report(params, x[:BATCH], labels[:BATCH]), sep="\n")
     draw(params, x_test, labels_test, result.history)

@@ -14,8 +14,8 @@ from sciad.adjoints.quadrature import Quadrature
 from sciad.adjoints.rules import Implicit, JacobianFree, Neumann, Unrolled, jacobian_penalty
 
 __all__ = [
-    "ADJOINTS", "Automatic", "Backsolve", "Discrete", "Forward", "Gauss", "Implicit", "Interpolating", "JacobianFree", "Neumann", "Quadrature",
-    "Unrolled", "find_adjoint", "jacobian_penalty",
+    "ADJOINTS", "Automatic", "Backsolve", "Discrete", "Forward", "Gauss", "Implicit", "Interpolating", "JacobianFree", "Neumann",
+    "Quadrature", "Unrolled", "find_adjoint", "jacobian_penalty",
 ]  # fmt: skip
 
 #: Adjoints by name, with their default options.

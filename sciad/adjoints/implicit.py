@@ -23,8 +23,8 @@ from sciad.tape import custom_node, is_traced
 
 __all__ = ["Implicit"]
 
-LARGE = 1000  # more unknowns than this, or more than BATCHED of a batch, are solved for without matrices
-BATCHED = 64
+LARGE = 1000  # roots of more unknowns than this, and fixed points of more than SMALL, are solved for without matrices
+SMALL = 32
 UNSOLVABLE = 1e15  # condition, of the scaled Jacobian, beyond which no digit of the derivative is right
 DOUBTFUL = 1e10
 CURVED = 0.1  # relative change of the Jacobian over the uncertainty of x
@@ -35,7 +35,7 @@ class Implicit:
     """The rule of roots and fixed points, exact at a converged solution.
 
     solver: "dense" (LU factors, with an estimate of the condition), "krylov" (products with the Jacobian only: Anderson's method for
-    fixed points, GMRES for roots), "auto": dense up to 1000 unknowns, or 64 in a batch.  rtol: relative residual of the linear solve
+    fixed points, GMRES for roots), "auto": dense up to 1000 unknowns of a root, 32 of a fixed point.  rtol: relative residual of the linear solve
     without matrices; None: the tolerance of the solution.  SolveError where the Jacobian is singular, or the root so close to a multiple
     one that its derivative is rounding; ConditionWarning, with the estimate, from a condition of 1e10 on.
     """
@@ -52,11 +52,14 @@ class Implicit:
         if self.solver != "auto":
             return self.solver == "dense"
         system = solved.system
-        return system.n <= (LARGE if system.rows == 1 else BATCHED)
+        return system.n <= (SMALL if solved.fixed else LARGE)
 
     def linear(self, solved: Solved) -> Any:
         """The linear solver at the solution."""
-        return Dense(solved) if self.dense(solved) else MatrixFree(solved, self.rtol)
+        if self.dense(solved):
+            return Dense(solved)
+        free = MatrixFree(solved, self.rtol)
+        return Fallback(free, Dense(solved)) if self.solver == "auto" and solved.system.n <= LARGE else free
 
     def attach(self, solved: Solved) -> Any:
         """The solution as a node of the tape, with the shape of x."""
@@ -86,6 +89,27 @@ def node(solved: Solved, linear: Any) -> Any:
 
     value = solved.x.reshape(system.shape) if system.shape else float(solved.x[0])
     return custom_node(value, [solved.leaves[k] for k in active], vjp, jvp, solved.name)
+
+
+class Fallback:
+    """Solves without matrices and, where those do not converge, with factors, which tell why."""
+
+    def __init__(self, first: MatrixFree, second: Dense) -> None:
+        self.first, self.second = first, second
+
+    def reverse(self, x_bar: np.ndarray) -> np.ndarray:
+        """Cotangent of the parameters."""
+        try:
+            return self.first.reverse(x_bar)
+        except SolveError:
+            return self.second.reverse(x_bar)
+
+    def forward(self, p_dot: np.ndarray) -> np.ndarray:
+        """Tangent of the solution."""
+        try:
+            return self.first.forward(p_dot)
+        except SolveError:
+            return self.second.forward(p_dot)
 
 
 class Dense:

@@ -113,7 +113,7 @@ def shifted(x, p):
 
 def test_singular_adjoint_system_raises():
     """Any second component is fixed: I - J is singular, with and without matrices."""
-    for adjoint in (Implicit("dense"), Implicit("krylov")):
+    for adjoint in (Implicit("dense"), Implicit("krylov"), Implicit()):
         with pytest.raises(sciad.SolveError, match="singular"):
             sciad.grad(lambda p, a=adjoint: np.sum(fixed_point(shifted, np.array([1.0, 2.0]), (p,), adjoint=a)))(-0.5)
 

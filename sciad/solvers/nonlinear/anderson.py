@@ -31,7 +31,9 @@ from sciad.solvers.nonlinear.slots import (
 )  # fmt: skip
 from sciad.solvers.nonlinear.vectors import add_scaled, copy, dot, largest, norm
 
-__all__ = ["anderson", "iteration"]
+__all__ = ["WIDE", "anderson", "iteration"]
+
+WIDE = 32  # rows of more unknowns than this begin with plain steps
 
 
 def defect(slots, x, out):
@@ -73,9 +75,9 @@ def first_defect(slots, work):
 
 
 def row_size(slots):
-    """Entries of memory for each row: four numbers, six vectors, differences of x and f, and two small matrices."""
+    """Entries of memory for each row: eight numbers, four vectors, differences of x and f, and two small matrices with a vector."""
     width, m = get_int(slots, N) // get_int(slots, ROWS), get_int(slots, MEMORY)
-    return 4 + 4 * width + 2 * m * width + 2 * m * m + m
+    return 8 + 4 * width + 2 * m * width + 2 * m * m + m
 
 
 def iteration(slots):
@@ -146,15 +148,20 @@ def remember(width, m, place, used, x, f, memory, gram):
 def mix_row(width, m, x, f, state):
     """One step of Anderson's method on one row.
 
-    `state` holds the largest norm of x, the number of differences, the damping, the lowest norm of f; then the vectors x and f of the step
-    before, those with the lowest norm of f, the differences of x and of f, their Gram matrix and scratch memory.  Where f grows tenfold
-    over its lowest norm, the row goes back there, forgets its differences and halves its steps.
+    `state` holds the largest norm of x, the number of differences, the damping, the lowest norm of f, the norm of f before; then the vectors
+    x and f of the step before, those with the lowest norm of f, the differences of x and of f, their Gram matrix and scratch memory.  Where
+    f grows tenfold over its lowest norm, the row goes back there, forgets its differences and halves its steps.  Wide rows begin with plain
+    steps and go on so as long as each halves f: differences of many unknowns would gain nothing there and cost more than they save.
     """
-    memory = state + 32
+    memory = state + 64
     gram = memory + 8 * width * (4 + 2 * m)
     matrix, gamma = gram + 8 * m * m, gram + 16 * m * m
     count, damping, lowest = int(get(state, 1)), get(state, 2), get(state, 3)
-    size = norm(width, f)
+    size, before = norm(width, f), get(state, 4)
+    put(state, 4, size)
+    if count == 0 and width > WIDE and (before == 0.0 or size < 0.5 * before):
+        add_scaled(width, damping, f, x, x)
+        return
     if count > 0 and not size <= 10.0 * lowest:
         copy(width, memory + 16 * width, x)
         copy(width, memory + 24 * width, f)

@@ -60,14 +60,15 @@ def imports() -> str:
 def kernel(method: str):
     """The compiled iteration of a method: takes the address of its slots, returns a code."""
     entry, *helpers = _PARTS[method]
-    return link(entry, *BASE, *helpers, imports=imports())
+    constants = f"WIDE = {anderson.WIDE}\n" if method == "anderson" else ""
+    return link(entry, *BASE, *helpers, imports=imports() + constants)
 
 
 def work_size(method: str, n: int, rows: int, memory: int) -> int:
     """Entries of WORK that a method needs."""
     if method in ("anderson", "iteration"):
         width = n // rows
-        return rows * (4 + 4 * width + 2 * memory * width + 2 * memory * memory + memory)
+        return rows * (8 + 4 * width + 2 * memory * width + 2 * memory * memory + memory)
     if method == "newton-krylov":
         return n * (memory + 1) + memory * (memory + 1) + 3 * memory + 1
     return {"trust-region": 3 * n, "levenberg-marquardt": n + n * n, "broyden": n * n + 4 * n}.get(method, 0)
