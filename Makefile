@@ -1,8 +1,9 @@
 # sciad: `make demo` and `make test` work on a fresh machine with nothing but Python >= 3.10 and the package index.
-# Environments are made once (.venv, .venv-peers) and again when pyproject.toml changes.
+# Environments are made once (.venv, .venv-peers, .venv-enzyme) and again when pyproject.toml changes.
 
 VENV   := .venv
 PEERS  := .venv-peers
+ENZYME := .venv-enzyme
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 # The first Python that runs, is new enough and can make environments; `make PYTHON=...` chooses another.
@@ -16,7 +17,7 @@ help:
 	@echo "make test      run the tests"
 	@echo "make lint      ruff          make types     mypy on the public surface"
 	@echo "make doctest   docstrings    make examples  all examples in their quick form"
-	@echo "make peers     the libraries we compare with, in $(PEERS)"
+	@echo "make peers     the libraries we compare with, in $(PEERS) and $(ENZYME)"
 	@echo "make bench     all benchmarks (with the peers, if they are there)"
 	@echo "make clean     remove environments, caches and pictures"
 
@@ -38,13 +39,13 @@ doctest: $(VENV)/.test
 examples: $(VENV)/.installed
 	@set -e; for script in examples/*.py; do echo "$$script"; SCIAD_QUICK=1 $(BIN)/python "$$script"; done
 
-peers: $(PEERS)/.installed
+peers: $(PEERS)/.installed $(ENZYME)/.installed
 
 bench: $(VENV)/.installed
 	@set -e; for script in $$(grep -l __main__ benchmarks/*.py); do echo "$$script"; $(BIN)/python "$$script"; done
 
 clean:
-	rm -rf $(VENV) $(PEERS) build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(ENZYME) build dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find sciad tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps: each stands for one finished installation.
@@ -76,4 +77,11 @@ $(PEERS)/.installed: | $(VENV)/bin/python
 	@$(PEERS)/bin/python -m pip --disable-pip-version-check --no-input install --quiet torch==2.13.0
 	@$(PEERS)/bin/python -m pip --disable-pip-version-check --no-input install --quiet \
 		torchdiffeq torchsde torchode torchdeq jax jaxlib diffrax optimistix casadi scikit-sundae heyoka numba scipy matplotlib
+	@touch $@
+
+# Enzyme comes with a JAX of its own, so it has an environment of its own.
+$(ENZYME)/.installed: | $(VENV)/bin/python
+	@echo "Making $(ENZYME)"
+	@test -x $(ENZYME)/bin/python || $(BIN)/python -c "import sys, os, subprocess; subprocess.check_call([os.path.realpath(sys.executable), '-m', 'venv', '$(ENZYME)'])"
+	@$(ENZYME)/bin/python -m pip --disable-pip-version-check --no-input install --quiet enzyme-ad numpy
 	@touch $@

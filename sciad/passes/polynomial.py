@@ -126,16 +126,17 @@ class Facts:
         return self.nonnegative(at_end, depth) and (not square or self.nonnegative(rest, depth))
 
     def _clearly(self, p: Polynomial) -> bool:
-        """Whether the least values of what is in p already make it >= 0."""
-        total: int | Fraction = 0
+        """Whether p has no negative term, written in what each value is above its least one."""
+        if any(v not in self.at_least for m, c in p.items() for v in m):
+            return False
+        above: Polynomial = {}
         for monomial, c in p.items():
-            bound = c
+            term: Polynomial = {(): c}
             for v in monomial:
-                if c < 0 or v not in self.at_least:
-                    return False
-                bound *= self.at_least[v]
-            total += bound
-        return total >= 0
+                least = self.at_least[v]
+                term = times(term, {(v,): 1, (): least} if least else {(v,): 1})
+            above = combine(above, term)
+        return all(c >= 0 for c in above.values())
 
     def _variables(self, p: Polynomial) -> list[Value]:
         """Trip numbers in the polynomial, those of inner loops first."""

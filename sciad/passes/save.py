@@ -57,7 +57,7 @@ class Saver:
         self.resolved: dict[Value, Value] = {}
         self.prologue: dict[Region, list[Op]] = {r: [] for r in mirror}
         self.cached: set[Value] = set()
-        self.slots: dict[tuple[Op | None, str], list[tuple[Value, Op]]] = {}  # (loop, dtype) -> stored values and the loads that bring them back
+        self.slots: dict[tuple[Op | None, str], list[tuple[Value, Op]]] = {}  # (loop, dtype) -> stored values and their loads
         self.own = set(structure.home)
         self.clobber = Clobber(body, structure, lengths)
         self.kept_in = self._kept_in_memory()

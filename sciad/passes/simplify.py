@@ -99,6 +99,10 @@ class _Rebuild:
     def _alloc(self, op: Op) -> None:
         self._copy(op)
 
+    def _check(self, op: Op) -> None:
+        if self._get(op.args[0]).constant is not True:
+            self._copy(op)
+
     # -- control flow ----------------------------------------------------------------------------------------------------------
     def _if(self, op: Op) -> None:
         cond = self._get(op.args[0])
