@@ -43,6 +43,7 @@ class PiecewiseResiduals:
     y0: np.ndarray
     p: np.ndarray
     checkpoints: int | None
+    mass: np.ndarray | None = None
 
 
 def solve_pieces(rhs: Rhs, t_span, y0, p, method: Any, t_eval, options: dict[str, Any]) -> tuple[RawSolution, PiecewiseResiduals]:
@@ -52,8 +53,10 @@ def solve_pieces(rhs: Rhs, t_span, y0, p, method: Any, t_eval, options: dict[str
         if piece.method.implicit and not has_transpose(piece.method):
             advice = "use adjoint='gauss' or 'forward', or a method such as Rodas5P or KenCarp4"
             raise SolveError(f"the discrete adjoint does not know {piece.method.name}; {advice}")
-    y0, p = np.array(y0, np.float64), np.array(p, np.float64)
-    return solution, PiecewiseResiduals(solution.pieces, solution.t, t_eval is None, solution.ys, y0, p, options.get("max_states"))
+    y0, p, mass = np.array(y0, np.float64), np.array(p, np.float64), options.get("mass")
+    mass = None if mass is None else np.array(mass, np.float64, order="C")
+    kept = solution.pieces, solution.t, t_eval is None, solution.ys, y0, p, options.get("max_states"), mass
+    return solution, PiecewiseResiduals(*kept)
 
 
 class StiffSweep(Sweep):
@@ -63,8 +66,8 @@ class StiffSweep(Sweep):
         rhs, method, n = self.rhs, self.residuals.method, self.rhs.n
         self.slots = slots = np.zeros(STIFF_SLOTS, np.int64)
         first = self.residuals
-        linear = choose_linear(None, rhs, float(first.steps.times[0]), first.y0, first.p)
-        self.memory, self.norm = (equip(slots, rhs, method, linear), linear), np.zeros(2)
+        linear = choose_linear("dense" if first.mass is not None else None, rhs, float(first.steps.times[0]), first.y0, first.p)
+        self.memory, self.norm = (equip(slots, rhs, method, linear, 0, first.mass), linear), np.zeros(2)
         slots[[N, N_STAGES, N_PARAMETERS]] = n, method.n_stages, rhs.n_p
         slots[[F, F_PLAIN, STEP, AUG, REV]] = rhs.f, rhs.f, method.step, rhs.aug(), rhs.rev()
         slots[ERROR] = self.norm.ctypes.data
@@ -95,7 +98,7 @@ def reverse_pieces(rhs: Rhs, kept: PiecewiseResiduals, ys_bar: np.ndarray, times
 def _reverse_piece(rhs: Rhs, kept: PiecewiseResiduals, piece: Piece, part: slice, ys_bar, wanted_bar, y_bar, p_bar) -> None:
     """Go back over one piece: y_bar from its end to its beginning, p_bar and wanted_bar filled in."""
     method, wanted = piece.method, kept.wanted[part]
-    residuals = Residuals(method, piece.steps, wanted, kept.ys[part], piece.steps.states[0, : rhs.n], kept.p, kept.checkpoints)
+    residuals = Residuals(method, piece.steps, wanted, kept.ys[part], piece.steps.states[0, : rhs.n], kept.p, kept.checkpoints, kept.mass)
     kind = StiffSweep if method.implicit else Sweep
     sweep = kind(rhs, residuals, np.ascontiguousarray(ys_bar[part]), len(wanted_bar) > 0)
     sweep.y_bar[:] = y_bar

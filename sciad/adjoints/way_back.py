@@ -49,6 +49,7 @@ class Residuals:
     y0: np.ndarray
     p: np.ndarray
     checkpoints: int | None = None
+    mass: np.ndarray | None = None
 
 
 class Sweep:

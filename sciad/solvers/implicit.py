@@ -27,6 +27,7 @@ from sciad.solvers.layout import (
     LBAND,
     LU_AT,
     LUZ_AT,
+    MASS,
     MULTIPLY,
     OWN,
     PATTERN_AT,
@@ -49,23 +50,27 @@ from sciad.solvers.rhs import Rhs
 __all__ = ["equip"]
 
 
-def equip(slots: np.ndarray, rhs: Rhs, method: Any, linear: Any, watch: int = 0) -> np.ndarray | None:
+def equip(slots: np.ndarray, rhs: Rhs, method: Any, linear: Any, watch: int = 0, mass: np.ndarray | None = None) -> np.ndarray | None:
     """Fill the slots of implicit methods; returns the memory they point to, which must live as long as the solve.
 
     `linear` is the linear algebra, as `choose_linear` gives it (None for explicit methods); `watch` is the value of DETECT; an explicit
-    method that is watched needs a spare vector.  ValueError where the method cannot do with this linear algebra.
+    method that is watched needs a spare vector; `mass` (n, n) is the mass matrix, contiguous.  ValueError where the method cannot do with
+    these.
     """
     n = rhs.n
     slots[DETECT] = watch
     slots[AFTER] += 2 * (watch != 0)
     if not method.implicit:
+        if mass is not None:
+            raise ValueError(f"{method.name} is explicit and takes no mass matrix; choose Rodas5P, Rodas4 or RadauIIA5")
         if watch == 0:
             return None
         memory = np.empty(n)
         slots[SPARE] = memory.ctypes.data
         return memory
     inner = getattr(linear, "inner", linear)  # the linear algebra of the block that is factored, where only one is
-    _check(method, inner)
+    _check(method, inner, mass)
+    slots[MASS] = 0 if mass is None else mass.ctypes.data
     solver = linear.addresses()
     slots[[FACTOR, SOLVE, SOLVE_T, MULTIPLY]] = solver.factor, solver.solve, solver.solve_t, solver.multiply
     slots[[GETRF, GETRS, EVALUATE]] = solver.getrf, solver.getrs, solver.evaluate
@@ -92,7 +97,11 @@ def equip(slots: np.ndarray, rhs: Rhs, method: Any, linear: Any, watch: int = 0)
     return memory
 
 
-def _check(method: Any, linear: Any) -> None:
+def _check(method: Any, linear: Any, mass: np.ndarray | None) -> None:
+    if mass is not None and not method.mass:
+        raise ValueError(f"{method.name} takes no mass matrix; choose Rodas5P, Rodas4 or RadauIIA5")
+    if mass is not None and not isinstance(linear, Dense):
+        raise ValueError(f"a mass matrix needs dense linear algebra, not {linear.name}; pass linear='dense'")
     if method.complex and not isinstance(linear, Dense):
         raise ValueError(f"{method.name} works with dense Jacobians only; choose KenCarp4, Rodas5P or NDF for {linear.name} ones")
     if isinstance(linear, Krylov) and not method.newton:

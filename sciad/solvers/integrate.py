@@ -17,7 +17,7 @@ from sciad.solvers.implicit import equip
 from sciad.solvers.interpolant import DenseOutput, PiecewiseOutput
 from sciad.solvers.layout import BAD_Y0, N_SAVED, OUTSIDE, TAPES, UNSORTED
 from sciad.solvers.linear.choice import choose_linear
-from sciad.solvers.methods import find_method
+from sciad.solvers.methods import METHODS, find_method
 from sciad.solvers.pieces import Part, Piece, dense, joined, run_switching
 from sciad.solvers.record import Record, Steps
 from sciad.solvers.rhs import Rhs
@@ -84,6 +84,7 @@ def integrate(
     fixed_step: float | None = None,
     controller: Controller = PI,
     linear: Any = None,
+    mass: np.ndarray | None = None,
     store: str | None = None,
     max_states: int | None = None,
     stops: np.ndarray | None = None,
@@ -106,6 +107,7 @@ def integrate(
       ``n_reset`` components.  Saved states at a stop are those before the jump.
     - ``linear``: linear algebra of implicit methods, "dense", "sparse" (pattern found), "gmres", or an object: Banded(n, lower, upper),
       Sparse(pattern), Krylov(n, dimension); None: dense, or sparse for many unknowns of which few depend on each other.
+    - ``mass`` (n, n): M y' = f(t, y, p), M constant, possibly singular (index 1, from consistent initial values).
     - ``method``: "auto" begins with an explicit method and switches to a stiff one and back; see `sciad.solvers.auto`.
     - ``progress``: called with the fraction done, about twenty times a second.
     - ``watch``: called every few steps with what was recorded, see `record.run`; where it returns True the solve ends there.
@@ -116,6 +118,12 @@ def integrate(
     y0, p = np.ascontiguousarray(y0, np.float64), np.ascontiguousarray(p, np.float64)
     if y0.shape != (n,) or p.shape != (rhs.n_p,):
         raise ShapeError(f"y0 has shape {y0.shape} and p {p.shape}; this right-hand side takes ({n},) and ({rhs.n_p},)")
+    if mass is not None:
+        mass = np.ascontiguousarray(mass, np.float64)
+        if mass.shape != (n, n):
+            raise ShapeError(f"the mass matrix has shape {mass.shape}; {n} states ask for ({n}, {n})")
+        if isinstance(method, Auto):
+            method = choose(method, n, rtol)[1] if method.stiff else METHODS["Rodas5P"]
     level = store_level(store, max_states, t_eval is not None, dense_output)
     steps_given = first_step, max_step, min_step, fixed_step, controller
 
@@ -123,9 +131,9 @@ def integrate(
         slots = new_slots(rhs, method, level, dense_output, max_steps, n_reset)
         algebra = None
         if method.implicit:
-            given = "dense" if linear is None and method.complex else linear
+            given = "dense" if linear is None and (method.complex or mass is not None) else linear
             algebra = choose_linear(given, rhs, float(t_span[0]), y0, p)
-        memory = equip(slots, rhs, method, algebra, watch)
+        memory = equip(slots, rhs, method, algebra, watch, mass)
         reals = new_reals(method, n, t_span, *steps_given)
         scales(reals, n, rtol, atol)
         return Part(method, slots, reals, (memory, algebra), Record(slots, level, max_states or sys.maxsize))

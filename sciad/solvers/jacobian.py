@@ -9,7 +9,7 @@ from sciad.backend import call_address
 from sciad.solvers.layout import BASE, DFDT, EVALUATE, JAC, JVP, N_F, N_JAC, SPARE, ZEROS, F, N, P
 from sciad.solvers.memory import get, get_int, put, put_int
 
-__all__ = ["jacobian", "time_derivative"]
+__all__ = ["add_mass_product", "jacobian", "time_derivative"]
 
 
 def jacobian(t, y, out, slots):
@@ -48,3 +48,12 @@ def time_derivative(t, h, y, f0, slots):
     for i in range(n):
         put(out, i, (get(spare, i) - get(f0, i)) / (moved - t))
     return code
+
+
+def add_mass_product(n, mass, x, given, out):
+    """out = given + M x, M row-major at address `mass`."""
+    for i in range(n):
+        total = get(given, i)
+        for j in range(n):
+            total += get(mass, n * i + j) * get(x, j)
+        put(out, i, total)

@@ -81,6 +81,7 @@ from __future__ import annotations
     GETRS_Z,
     LUZ_AT,
     PIVOTSZ_AT,
+    MASS,  # address of the mass matrix, row-major; 0: the identity
     EVALUATE,  # address of the function that writes a structured Jacobian to J_AT; 0: a dense one
     COLOURS_AT,
     PATTERN_AT,
@@ -108,7 +109,7 @@ from __future__ import annotations
     POWER_AT,  # two vectors of the power iteration
     MULTIPLY,  # address of the product with the Jacobian
     N_SLOTS,
-) = range(93)
+) = range(94)
 
 (
     T,

@@ -225,6 +225,7 @@ class Ndf:
     adaptive = True
     implicit = True
     newton = True
+    mass = False  # takes no mass matrix
     fsal = True  # nothing needs f at the beginning of a step
     f_calls = 0  # the Newton iterations count theirs
     after = True

@@ -1,4 +1,4 @@
-"""Dense complex LU factorisation of W = (c_re + i c_im) I - h J with partial pivoting, for Radau methods.
+"""Dense complex LU factorisation of W = (c_re + i c_im) M - h J with partial pivoting, for Radau methods.
 
 ``int64 factor_z(double c_re, double c_im, double h, intp slots)`` and ``int64 solve_z(intp slots, intp b)``; numbers are pairs.
 """
@@ -22,10 +22,14 @@ def form(c_re, c_im, h, slots):
         total = fast_add(total, 0.0 * x)
         put_apart(lu, 2 * i, x)
         put_apart(lu, 2 * i + 1, 0.0)
-    for i in range(n):
+    mass = get_int(slots, MASS)
+    for i in range(n if mass == 0 else 0):
         at = 2 * i * (n + 1)
         put(lu, at, get(lu, at) + c_re)
         put(lu, at + 1, c_im)
+    for i in range(n * n if mass != 0 else 0):
+        put(lu, 2 * i, get(lu, 2 * i) + c_re * get(mass, i))
+        put(lu, 2 * i + 1, c_im * get(mass, i))
     return 0 if total == 0.0 else NOT_A_NUMBER
 
 

@@ -1,7 +1,7 @@
-"""Dense LU factorisation of W = c I - h J with partial pivoting, and its two solves; row-major, in memory that the slots name.
+"""Dense LU factorisation of W = c M - h J, M the mass matrix or the identity, with partial pivoting, and its two solves.
 
-Four C functions: ``int64 factor(double c, double h, intp slots)`` forms W from the Jacobian at J_AT and factors it into LU_AT and
-PIVOTS_AT (0; SINGULAR; NOT_A_NUMBER), ``int64 solve(intp slots, intp b)`` overwrites b with W^-1 b, ``solve_t`` with W^-T b,
+All is row-major, in memory that the slots name.  Four C functions: ``int64 factor(double c, double h, intp slots)`` forms W from the
+Jacobian at J_AT and factors it into LU_AT and PIVOTS_AT (0; SINGULAR; NOT_A_NUMBER), ``int64 solve(intp slots, intp b)`` overwrites b with W^-1 b, ``solve_t`` with W^-T b,
 ``int64 multiply(intp slots, intp x, intp out)`` makes J x.
 """
 
@@ -24,8 +24,13 @@ def factor(c, h, slots):
     lu, pivots, jac = get_int(slots, LU_AT), get_int(slots, PIVOTS_AT), get_int(slots, J_AT)
     for i in range(n * n):
         put_apart(lu, i, -h * get_apart(jac, i))
-    for i in range(n):
-        put(lu, i * (n + 1), get(lu, i * (n + 1)) + c)
+    mass = get_int(slots, MASS)
+    if mass == 0:
+        for i in range(n):
+            put(lu, i * (n + 1), get(lu, i * (n + 1)) + c)
+    else:
+        for i in range(n * n):
+            put(lu, i, get(lu, i) + c * get(mass, i))
     for k in range(n):
         row_k = lu + 8 * n * k
         best, at = abs(get(row_k, k)), k
@@ -112,8 +117,13 @@ def factor(c, h, slots):
         total = fast_add(total, 0.0 * get(lu, i))
     if total != 0.0:
         return NOT_A_NUMBER
-    for i in range(n):
-        put(lu, i * (n + 1), get(lu, i * (n + 1)) + c)
+    mass = get_int(slots, MASS)
+    if mass == 0:
+        for i in range(n):
+            put(lu, i * (n + 1), get(lu, i * (n + 1)) + c)
+    else:
+        for i in range(n * n):
+            put(lu, i, get(lu, i) + c * get(mass, i))
     n_at, info = slots + 8 * N, slots + 8 * INFO
     put_int(slots, INFO, 0)
     call_address(get_int(slots, GETRF), n_at, n_at, lu, n_at, get_int(slots, PIVOTS_AT), info)

@@ -1,7 +1,7 @@
 """Radau IIA of order 5: three coupled stages, L-stable, stiffly accurate; Hairer & Wanner IV.8.
 
 K holds f at the beginning of the step, then z_i / h with z_i = Y_i - y.  OWN holds, after the settings of Newton's iteration, the z_i
-of the last accepted step, then the z_i, w = T^-1 z and f(Y_i) of this one (3 n each), and the complex right-hand side (2 n).
+of the last accepted step, then the z_i, w = T^-1 z and f(Y_i) of this one (3 n each), the complex right-hand side (2 n), and M w (3 n).
 """
 
 from __future__ import annotations
@@ -18,6 +18,16 @@ from sciad.solvers.radau.coefficients import ALPHA, BETA, ERROR_WEIGHTS, GAMMA, 
 __all__ = ["Radau"]
 
 STEP = """
+@njit(cache=False)
+def apply_mass(slots, x, out):
+    n, mass = get_int(slots, N), get_int(slots, MASS)
+    for i in range(n):
+        total = 0.0
+        for j in range(n):
+            total += get(mass, n * i + j) * get(x, j)
+        put(out, i, total)
+
+
 @njit(cache=False)
 def factors(h, slots):
     put_int(slots, N_LU, get_int(slots, N_LU) + 2)
@@ -88,9 +98,14 @@ def newton3(t, h, slots):
             if call_address(f, t + h * (C1 if s == 0 else (C2 if s == 1 else 1.0)), place, p, fs + 8 * n * s) != 0:
                 return -1
         multiply(n, fs, fs, TI)
+        m_w = w
+        if get_int(slots, MASS) != 0:
+            m_w = b + 16 * n
+            for s in range(3):
+                apply_mass(slots, w + 8 * n * s, m_w + 8 * n * s)
         for i in range(n):
-            put(fs, i, correction * (h * get(fs, i) - GAMMA * get(w, i)))
-            u, v = get(w, n + i), get(w, 2 * n + i)
+            put(fs, i, correction * (h * get(fs, i) - GAMMA * get(m_w, i)))
+            u, v = get(m_w, n + i), get(m_w, 2 * n + i)
             put(b, 2 * i, correction * (h * get(fs, n + i) - (ALPHA_C * u - BETA_C * v)))
             put(b, 2 * i + 1, correction * (h * get(fs, 2 * n + i) - (ALPHA_C * v + BETA_C * u)))
         call_address(get_int(slots, SOLVE), slots, fs)
@@ -140,7 +155,14 @@ def error_norm(t, h, slots, again):
         if call_address(get_int(slots, F), t, place, get_int(slots, P), first) != 0:
             return -1.0
     for i in range(n):
-        put(spare, i, h * get(first, i) + (E1 * get(z, i) + E2 * get(z, n + i) + E3 * get(z, 2 * n + i)))
+        put(place, i, E1 * get(z, i) + E2 * get(z, n + i) + E3 * get(z, 2 * n + i))
+    if get_int(slots, MASS) != 0:
+        apply_mass(slots, place, spare)
+    else:
+        for i in range(n):
+            put(spare, i, get(place, i))
+    for i in range(n):
+        put(spare, i, get(spare, i) + h * get(first, i))
     call_address(get_int(slots, SOLVE), slots, spare)
     rtol, total = tolerance + 8 * n, 0.0
     for i in range(n):
@@ -226,6 +248,7 @@ class Radau:
     adaptive = True
     implicit = True
     newton = True
+    mass = True  # takes a mass matrix
     fsal = False
     f_calls = 0  # the Newton iterations count theirs
     after = True
@@ -238,7 +261,7 @@ class Radau:
 
     def own(self, n: int) -> np.ndarray:
         """Initial contents of the memory that the step needs for itself."""
-        return np.array([*newton_settings(n), 1.0, *[0.0] * (NEWTON_ENTRIES - 6), *[0.0] * (14 * n)])
+        return np.array([*newton_settings(n), 1.0, *[0.0] * (NEWTON_ENTRIES - 6), *[0.0] * (17 * n)])
 
     @cached_property
     def step(self) -> int:

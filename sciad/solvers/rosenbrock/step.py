@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from sciad.solvers.explicit.erk import combination
-from sciad.solvers.jacobian import jacobian, time_derivative
+from sciad.solvers.jacobian import add_mass_product, jacobian, time_derivative
 from sciad.solvers.link import HEADER, load_kernels, source_of
 from sciad.solvers.rosenbrock.tableau import RosenbrockTableau
 
@@ -27,6 +27,7 @@ class Rosenbrock:
     adaptive = True
     implicit = True
     newton = False
+    mass = True  # takes a mass matrix
     after = False
     complex = False
 
@@ -67,14 +68,14 @@ class Rosenbrock:
     @cached_property
     def step(self) -> int:
         """Address of ``int64 step(double t, double h, intp slots)``, see `sciad.solvers.layout`."""
-        source = HEADER + source_of(jacobian) + source_of(time_derivative) + step_source(self.tableau)
+        source = HEADER + source_of(jacobian) + source_of(time_derivative) + source_of(add_mass_product) + step_source(self.tableau)
         return load_kernels(source, f"step_{self.name.lower()}").step.address
 
 
 def step_source(tableau: RosenbrockTableau) -> str:
     """Python source of the step: unrolled over stages, zeros of the coefficients left out."""
     s = tableau.n_stages
-    names = ("F", "P", "N", "Y", "Y_NEW", "K", "STAGE", "SOLVE", "DFDT", "TIME_DEPENDENT")
+    names = ("F", "P", "N", "Y", "Y_NEW", "K", "STAGE", "SOLVE", "DFDT", "TIME_DEPENDENT", "MASS", "SPARE")
     lines = ["@cfunc(kernel_signature(2, 1))", "def step(t, h, slots):"]
     lines += [f"    {name.lower()} = get_int(slots, {name})" for name in names]
     lines += [f"    k{i} = k + {8 * i} * n" for i in range(s + 1 + tableau.fsal)]
@@ -120,8 +121,11 @@ def _stage(tableau: RosenbrockTableau, i: int) -> list[str]:
         lines += [f"code = call_address(f, t + {float(tableau.exact_c[i - 1])!r} * h, {at}, p, {source})"]
         lines += ["if code != 0:", "    return code"]
     terms = combination((0, *coupling), "get(k{}, i)")
-    add = "" if terms == "0.0" else f" + {terms}"
-    lines += ["for i in range(n):", f"    put(k{i}, i, get({source}, i){add})"] if add or source != f"k{i}" else []
+    if terms != "0.0":
+        lines += ["if mass == 0:", "    for i in range(n):", f"        put(k{i}, i, get({source}, i) + {terms})", "else:"]
+        lines += ["    for i in range(n):", f"        put(spare, i, {terms})", f"    add_mass_product(n, mass, spare, {source}, k{i})"]
+    elif source != f"k{i}":
+        lines += ["for i in range(n):", f"    put(k{i}, i, get({source}, i))"]
     if d != 0:
         lines += ["if time_dependent != 0:", "    for i in range(n):"]
         lines += [f"        put(k{i}, i, get(k{i}, i) + {float(d)!r} * h * get(dfdt, i))"]

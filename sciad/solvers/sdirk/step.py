@@ -27,6 +27,7 @@ class Sdirk:
     adaptive = True
     implicit = True
     newton = True
+    mass = False  # takes no mass matrix
     after = False
     complex = False
     fsal = True
