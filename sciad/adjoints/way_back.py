@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -36,6 +37,8 @@ from sciad.solvers.rhs import Rhs
 __all__ = ["Residuals", "Sweep"]
 
 EMPTY = np.empty(0)
+#: The slots of explicit sweeps as they begin, by right-hand side, method and kind of record.
+_SLOTS: WeakKeyDictionary[Rhs, dict[tuple, np.ndarray]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -68,11 +71,13 @@ class Sweep:
         """The slots and the memory that the compiled sweep works on."""
         rhs, tableau, n, tape_size = self.rhs, self.residuals.method.tableau, self.rhs.n, self.rhs.tape_size
         self.work = np.zeros(2 + 4 * n + len(self.residuals.method.dense) * (4 * n + tape_size))
-        slots = np.zeros(ALL_SLOTS, np.int64)
-        slots[[N, N_STAGES, N_EXTRA, FSAL]] = rhs.n, tableau.n_stages, tableau.n_extra, tableau.fsal
-        slots[[STORE, STAGE_STRIDE, TAPE_STRIDE]] = TAPES if self.residuals.steps.store == "tapes" else STATES, 8 * rhs.n, 8 * tape_size
-        slots[[F, F_PLAIN, REV, STEP, STEP_BAR]] = rhs.aug(), rhs.f, rhs.rev(), self.residuals.method.step, step_bar(self.residuals.method)
-        self.slots = slots
+        known, key = _SLOTS.setdefault(rhs, {}), (self.residuals.method, self.residuals.steps.store)
+        if key not in known:
+            slots = known[key] = np.zeros(ALL_SLOTS, np.int64)
+            slots[[N, N_STAGES, N_EXTRA, FSAL]] = rhs.n, tableau.n_stages, tableau.n_extra, tableau.fsal
+            slots[[STORE, STAGE_STRIDE, TAPE_STRIDE]] = TAPES if key[1] == "tapes" else STATES, 8 * rhs.n, 8 * tape_size
+            slots[[F, F_PLAIN, REV, STEP, STEP_BAR]] = rhs.aug(), rhs.f, rhs.rev(), key[0].step, step_bar(key[0])
+        self.slots = known[key].copy()
 
     def run(self):
         """The cotangents, as `Discrete.backward` returns them."""

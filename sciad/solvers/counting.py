@@ -32,13 +32,13 @@ def counting() -> Iterator[Counts]:
         _open.remove(counts)
 
 
-@contextmanager
-def going_back() -> Iterator[None]:
+class going_back:
     """What is counted inside the block belongs to the way back."""
-    _back[0] += 1
-    try:
-        yield
-    finally:
+
+    def __enter__(self) -> None:
+        _back[0] += 1
+
+    def __exit__(self, *_: object) -> None:
         _back[0] -= 1
 
 

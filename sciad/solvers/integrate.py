@@ -56,6 +56,11 @@ class RawSolution:
     pieces: tuple[Piece, ...]
 
     @property
+    def counts(self) -> tuple[int, int, int, int, int]:
+        """Evaluations of f and J, factorisations, accepted and rejected steps."""
+        return self.nfev, self.njev, self.nlu, self.naccept, self.nreject
+
+    @property
     def switches(self) -> list[tuple[float, str]]:
         """Times at which a method took over, and its name; the first is the beginning."""
         return [(piece.start, piece.method.name) for piece in self.pieces]

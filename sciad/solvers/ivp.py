@@ -197,13 +197,12 @@ class _Solve:
         return self._result([raw], t, ys, sol, int(raw.status), _message(raw, self.field))
 
     def _result(self, raws: list[RawSolution], t: Any, ys: Any, sol: Any, status: int, message: str, run: Any = None) -> OdeResult:
-        counts = {name: sum(getattr(raw, name) for raw in raws) for name in ("nfev", "njev", "nlu", "naccept", "nreject")}
-        if self.jacobian_is_constant:
-            counts["njev"] = 0
-        found = None if run is None else [[_stacked(x) for x in kind] for kind in (run.t_events, run.y_events)]
+        nfev, njev, nlu, naccept, nreject = (sum(column) for column in zip(*[raw.counts for raw in raws]))
+        t_events, y_events = (None, None) if run is None else ([_stacked(x) for x in kind] for kind in (run.t_events, run.y_events))
         return OdeResult(
-            t=t, ys=ys, sol=sol, t_events=found and found[0], y_events=found and found[1], **counts, method=self.method.name,
-            switches=[s for raw in raws for s in raw.switches], seconds=0.0, status=status, message=message, success=status >= 0,
+            t=t, ys=ys, sol=sol, t_events=t_events, y_events=y_events, nfev=nfev, njev=0 if self.jacobian_is_constant else njev, nlu=nlu,
+            naccept=naccept, nreject=nreject, method=self.method.name, switches=[s for raw in raws for s in raw.switches], seconds=0.0,
+            status=status, message=message, success=status >= 0,
         )  # fmt: skip
 
     def _with_events(self, adjoint: Any, dense_output: bool, events: list[Event], args: tuple) -> OdeResult:
