@@ -350,8 +350,11 @@ class Saver:
 
     def _expanded_on_tape(self, v: Value, home: Region, nest: list[Op]) -> Value:
         """Local memory placed in the given tape, so that the other function sees it."""
+        if v.type != "*float64":  # the tape holds doubles
+            raise NotStatic
         op = v.op
-        assert op is not None and op.args[0].constant is not None
+        assert op is not None
+        assert op.args[0].constant is not None
         size, zero, line = int(op.args[0].constant), op.attributes["zero"], op.line
         start = self._claim(size * _constant_trips(nest))
         forward = self.before.setdefault(op, [])
