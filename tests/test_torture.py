@@ -11,6 +11,7 @@ import pytest
 import torture.arrays
 import torture.control
 import torture.functions
+import torture.mixed
 import torture.numbers
 from fuzz.step import MATH, NUMPY, H, Step
 from interpret import interpreted
@@ -220,4 +221,4 @@ def test_every_name_is_a_case():
     assert len(CASES) == len({c.function.__name__ for c in CASES})
 
 
-_ = (torture.arrays, torture.control, torture.functions, torture.numbers)
+_ = (torture.arrays, torture.control, torture.functions, torture.mixed, torture.numbers)
