@@ -86,6 +86,11 @@ def _handler(target: Any) -> Callable | None:
     return arrays.NUMPY.get(target) if callable(target) and getattr(target, "__hash__", None) else None
 
 
+def leaves_arrays_alone(target: Any) -> bool:
+    """Whether a call of this object writes into none of its arguments."""
+    return isinstance(target, type) or (_handler(target) is not None and target not in (np.copyto, np.fill_diagonal))
+
+
 def _ufunc(target: np.ufunc) -> Callable:
     name = {"true_divide": "divide"}.get(target.__name__, target.__name__)
 

@@ -16,7 +16,7 @@ from sciad.frontend.values import Array, Closure, Complex, Dict_, Lazy, Range, R
 from sciad.ir import PURE, Value
 from sciad.types import B1
 
-__all__ = ["condition", "evaluate", "defaults_of", "settle", "stored", "truth", "binary", "index_of", "OPERATORS"]
+__all__ = ["fixed", "condition", "evaluate", "defaults_of", "settle", "stored", "truth", "binary", "index_of", "OPERATORS"]
 
 OPERATORS: dict[type, str] = {
     ast.Add: "add",
@@ -128,8 +128,37 @@ def _name(ctx: Context, node: ast.Name) -> Any:
 
 
 def _binop(ctx: Context, node: ast.BinOp) -> Any:
-    left = evaluate(ctx, node.left)
+    left = fixed(ctx, evaluate(ctx, node.left), node.right)
     return binary(ctx, OPERATORS[type(node.op)], left, evaluate(ctx, node.right))
+
+
+def fixed(ctx: Context, value: Any, *later: ast.expr) -> Any:
+    """A lazy value, stored now where what is evaluated next may write into the arrays that it reads."""
+    if isinstance(value, Lazy) and value.sources and any(_may_write(ctx, node) for node in later):
+        return arrays.store_lazy(ctx, value)
+    if isinstance(value, calls.Method) and isinstance(value.owner, Lazy):
+        return calls.Method(fixed(ctx, value.owner, *later), value.name, value.function)
+    return value
+
+
+def _may_write(ctx: Context, node: ast.expr) -> bool:
+    """Whether an expression calls something that is not known to leave arrays alone."""
+    return any(_calls_unknown(ctx, n) for n in ast.walk(node) if isinstance(n, ast.Call))
+
+
+def _calls_unknown(ctx: Context, node: ast.Call) -> bool:
+    if any(k.arg == "out" for k in node.keywords):
+        return True
+    function = node.func
+    if isinstance(function, ast.Name):
+        found = ctx.lookup(function.id)
+    elif isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
+        found = evaluate(ctx, function)
+    else:
+        return True
+    if isinstance(found, calls.Method):
+        return found.function is not None or found.name == "fill"
+    return not (isinstance(found, Static) and calls.leaves_arrays_alone(found.object))
 
 
 def _unary(ctx: Context, node: ast.UnaryOp) -> Any:
@@ -205,7 +234,8 @@ def _deciding(ctx: Context, left: Any, operand: ast.expr, conjunction: bool) -> 
 
 
 def _compare(ctx: Context, node: ast.Compare) -> Any:
-    left, right = evaluate(ctx, node.left), evaluate(ctx, node.comparators[0])
+    left = fixed(ctx, evaluate(ctx, node.left), *node.comparators)
+    right = fixed(ctx, evaluate(ctx, node.comparators[0]), *node.comparators[1:])
     result = _comparison(ctx, node.ops[0], left, right)
     if len(node.ops) == 1:
         return result
@@ -408,16 +438,17 @@ def _slice(ctx: Context, node: ast.Slice) -> Slice:
 
 
 def _call(ctx: Context, node: ast.Call) -> Any:
-    function = evaluate(ctx, node.func)
+    later = [*node.args, *[k.value for k in node.keywords]]
+    function = fixed(ctx, evaluate(ctx, node.func), *later)
     args: list = []
-    for argument in node.args:
+    for position, argument in enumerate(node.args, 1):
         if isinstance(argument, ast.Starred):
             args += iteration.items_of(ctx, evaluate(ctx, argument.value))
         else:
-            args.append(evaluate(ctx, argument))
+            args.append(fixed(ctx, evaluate(ctx, argument), *later[position:]))
     kwargs: dict[str, Any] = {}
-    for keyword in node.keywords:
-        value = evaluate(ctx, keyword.value)
+    for position, keyword in enumerate(node.keywords, len(node.args) + 1):
+        value = fixed(ctx, evaluate(ctx, keyword.value), *later[position:])
         if keyword.arg is not None:
             kwargs[keyword.arg] = value
         elif isinstance(value, Dict_):

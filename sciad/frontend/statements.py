@@ -178,7 +178,7 @@ def _augmented(ctx: Context, node: ast.AugAssign, live: set[str]) -> None:
     elif isinstance(node.target, ast.Subscript):
         base = expressions.evaluate(ctx, node.target.value)
         index = expressions.index_of(ctx, node.target.slice)
-        current = arrays.subscript(ctx, base, index, augmented=True)
+        current = expressions.fixed(ctx, arrays.subscript(ctx, base, index, augmented=True), node.value)
         value = expressions.evaluate(ctx, node.value)
         whole = isinstance(current, (Array, Lazy))
         arrays.assign(ctx, base, index, _in_place(ctx, name, current, value) if whole else expressions.binary(ctx, name, current, value))

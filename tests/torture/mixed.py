@@ -9,6 +9,8 @@ from torture import A, case
 
 M = np.array([[0.5, -1.0, 2.0], [1.5, 0.25, -0.75], [0.3, 0.6, 0.9]])
 
+ORDER = np.array([2, 0])
+
 
 @case(A(1.0, 2.0, 3.0), 0.5)
 def arrays_inside_a_tuple_are_written(x, a):
@@ -222,3 +224,25 @@ def gradient_descent_on_a_quadratic(x, rate):
 
 
 _ = math
+
+
+@case(A(0.2, 0.5, 0.9), A(0.1, 0.1, 0.3))
+def expressions_read_before_a_call_writes(x, y):
+    u, k = x.copy(), ORDER
+
+    def bump(v):
+        v[0] += 1.0
+        v *= 2.0
+        return v[0]
+
+    s = np.sum(u * y + bump(u)) + np.sum(np.sin(u) * bump(u))
+    s += np.sum((u * u).dot(y * bump(u)))
+    t = u[k] * bump(u)
+    u[k] += bump(u)
+    return s + np.sum(t * u[:2])
+
+
+@case(A(0.2, 0.5, 0.9))
+def ufuncs_write_between_two_reads(x):
+    u = x.copy()
+    return np.sum(u * 2.0 - np.multiply(u, u, out=u)) + np.sum(u)
