@@ -109,7 +109,7 @@ def else_of_a_while(a):
     return a * k
 
 
-@case(A(0.1, 0.4, 0.9, 1.6), 0.5)
+@case(A(0.1, 0.4, 0.9, 1.6), 0.45)
 def break_out_of_two_loops(x, t):
     s = 0.0
     found = False
