@@ -189,7 +189,7 @@ def diffusion(t, y, p):
 
 
 @pytest.mark.parametrize(("name", "method", "linear"), [
-    ("gauss", "Rodas5P", None), ("gauss", "NDF", None), ("interpolating", "KenCarp4", None), ("interpolating", "NDF", "banded"),
+    ("gauss", "Rodas5P", None), ("gauss", "TRBDF2", None), ("gauss", "NDF", None), ("interpolating", "KenCarp4", None), ("interpolating", "NDF", "banded"),
     ("gauss", "NDF", "gmres"), ("interpolating", "RadauIIA5", None), ("quadrature", "KenCarp4", "dense"),
 ])  # fmt: skip
 def test_structured_linear_algebra_goes_back_transposed(name, method, linear, rng):
