@@ -14,6 +14,8 @@ from sciad.adjoints.reverse_rhs import C_WITH_P
 from sciad.adjoints.trajectory import Trajectory
 from sciad.errors import SolveError
 from sciad.solvers.auto import Auto, choose
+from sciad.solvers.bdf.ndf import Ndf
+from sciad.solvers.methods import METHODS
 from sciad.solvers.rhs import Rhs
 from sciad.solvers.rosenbrock import Rosenbrock
 
@@ -73,6 +75,11 @@ class LambdaAlone(AlongForward):
         elif n_p:
             for piece in solution.pieces:
                 self.integrate(piece.method, piece.steps.pairs, piece.steps.states)
+
+    def reverse_method(self, forward_method: Any) -> Any:
+        """As for the others, but Rodas5P in place of NDF, which starts anew with order 1 after every jump."""
+        method = super().reverse_method(forward_method)
+        return METHODS["Rodas5P"] if self.adjoint.method is None and isinstance(method, Ndf) else method
 
     @abstractmethod
     def integrate(self, method: Any, pairs: np.ndarray, rows: np.ndarray) -> None:

@@ -15,7 +15,7 @@ from sciad.solvers.link import link
 from sciad.solvers.rhs import Rhs
 from sciad.solvers.status import Status
 
-__all__ = ["forward_solve", "state_derivative", "saved_derivatives"]
+__all__ = ["forward_solve", "refuse_mass", "state_derivative", "saved_derivatives"]
 
 
 def forward_solve(rhs: Rhs, t_span, y0, p, method: Any, t_eval, options: dict[str, Any]) -> RawSolution:
@@ -29,6 +29,15 @@ def forward_solve(rhs: Rhs, t_span, y0, p, method: Any, t_eval, options: dict[st
     if not solution.success:
         raise SolveError(f"the solve to be differentiated failed: {solution.message}")
     return solution
+
+
+def refuse_mass(options: dict[str, Any] | None) -> None:
+    """SolveError for M y' = f: the equations of continuous adjoints and of tangents here are those of y' = f."""
+    if options and options.get("mass") is not None:
+        raise SolveError(
+            "continuous adjoints and forward sensitivities are for y' = f, not for mass matrices; use adjoint='discrete' with a method "
+            "such as Rodas5P, or multiply by the inverse in the right-hand side where M is regular"
+        )
 
 
 def state_derivative(rhs: Rhs, t: float, y: np.ndarray, p: np.ndarray) -> np.ndarray:

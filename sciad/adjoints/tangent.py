@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from sciad.adjoints.primal import forward_solve, saved_derivatives, state_derivative
+from sciad.adjoints.primal import forward_solve, refuse_mass, saved_derivatives, state_derivative
 from sciad.adjoints.reverse_rhs import address
 from sciad.backend import call_address
 from sciad.solvers.link import HEADER, load_kernels, source_of
@@ -53,6 +53,7 @@ class Tangents:
 
         SolveError if the solve fails.
         """
+        refuse_mass(options)
         y0_dot, p_dot, n = np.asarray(y0_dot, np.float64), np.ascontiguousarray(p_dot, np.float64), rhs.n
         context = np.zeros(S_SIZE)
         context.view(np.int64)[: S_P_DOT + 1] = rhs.jvp(), address(p), n, rhs.n_p, len(p_dot), address(p_dot)

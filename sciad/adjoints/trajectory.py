@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sciad.adjoints.primal import forward_solve
+from sciad.adjoints.primal import forward_solve, refuse_mass
 from sciad.backend import call_address, data_address
 from sciad.errors import SolveError
 from sciad.solvers.integrate import RawSolution
@@ -81,6 +81,7 @@ def solve_forward(rhs: Rhs, t_span, y0, p, t_eval, options: dict[str, Any] | Non
     SolveError if the solve fails.
     """
     options = dict(options or {})
+    refuse_mass(options)
     method = find_method(options.pop("method", "Tsit5"))
     if checkpoints is not None and t_eval is None:
         raise ValueError("checkpoints need t_eval: without it every state is kept anyway")

@@ -189,7 +189,7 @@ def diffusion(t, y, p):
 
 
 @pytest.mark.parametrize(("name", "method", "linear"), [
-    ("gauss", "Rodas5P", None), ("gauss", "NDF", None), ("interpolating", "KenCarp4", None), ("interpolating", "NDF", "banded"),
+    ("gauss", "Rodas5P", None), ("gauss", "TRBDF2", None), ("gauss", "NDF", None), ("interpolating", "KenCarp4", None), ("interpolating", "NDF", "banded"),
     ("gauss", "NDF", "gmres"), ("interpolating", "RadauIIA5", None), ("quadrature", "KenCarp4", "dense"),
 ])  # fmt: skip
 def test_structured_linear_algebra_goes_back_transposed(name, method, linear, rng):
@@ -303,3 +303,14 @@ def test_forward_without_error_control_takes_the_steps_of_the_plain_solve(stiff)
     plain = integrate(stiff["rober"], span, y0, p, "Rodas5P", times, **options)
     assert (solution.naccept, solution.nreject) == (plain.naccept, plain.nreject)
     np.testing.assert_allclose(solution.ys, plain.ys, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["gauss", "quadrature", "interpolating", "backsolve", "forward"])
+def test_mass_matrices_are_refused(stiff, name):
+    """The equations solved here are those of y' = f: a mass matrix raises, it is not ignored."""
+    y0, p, span, times = ROBER
+    options = {"method": "Rodas5P", "mass": np.diag([1.0, 1.0, 2.0])}
+    with pytest.raises(SolveError, match="not for mass matrices; use adjoint='discrete'"):
+        ADJOINTS[name].forward(stiff["rober"], span, np.array(y0), np.array(p), times, options)
+    with pytest.raises(SolveError, match="not for mass matrices"):
+        ADJOINTS[name].jvp(stiff["rober"], span, np.array(y0), np.array(p), times, options, np.ones(3))
