@@ -2,7 +2,8 @@
 
 The truth is dy = theta (mu - y) dt + sigma dW with theta = 1.5, mu = 1, sigma = 0.6, started at y = 3.  Of 400 paths we keep the mean, the
 variance and the covariance with the first time, at 16 times.  The model's moments are those of 256 simulated paths, driven by the same
-Brownian motion in every iteration (one seed is one path), so that the loss is a smooth function of the parameters; its gradient is exact.
+Brownian motion in every iteration (one seed is one path): the loss is a smooth function of the parameters with an exact gradient, which
+L-BFGS can minimise.
 
 Run: python examples/fit_sde.py          (SCIAD_QUICK=1: fewer paths and steps)
 """
@@ -20,7 +21,7 @@ TRUE = np.array([1.5, 1.0, 0.6])  # theta, mu, sigma
 NAMES = ("theta", "mu", "sigma")
 Y0 = np.array([3.0])
 T = np.linspace(0.2, 3.2, 16)
-PATHS, STEPS = (64, 60) if QUICK else (256, 150)
+PATHS, STEPS = (64, 10) if QUICK else (256, 60)
 
 
 def drift(t, y, p):
@@ -78,7 +79,7 @@ def main():
     data = simulate(TRUE, 400, seed=11)
     targets = moments(data.ys)
     start = np.array([0.5, 0.0, 1.0])
-    result = sciad.fit(loss, start, sciad.optim.adam(5e-2), STEPS, [(targets,)] * STEPS)
+    result = sciad.fit(loss, start, "lbfgs", STEPS, [(targets,)])
     for name, found, true in zip(NAMES, result.params, TRUE):
         print(f"{name:>6}: {found:.3f}   (truth {true})")
     draw(data, result.params, result.history)

@@ -18,7 +18,7 @@ QUICK = bool(os.environ.get("SCIAD_QUICK"))
 PICTURE = Path(__file__).resolve().parent.parent / "out" / "neural_sde.png"
 T = np.linspace(0.3, 3.0, 10)
 Y0 = np.zeros(1)
-PATHS, STEPS = (64, 30) if QUICK else (256, 600)
+PATHS, STEPS = (64, 30) if QUICK else (128, 500)
 
 weights, network = sciad.nn.mlp([1, 16, 1], activation="tanh", seed=0)
 noise_weights, noise_network = sciad.nn.mlp([1, 8, 1], activation="tanh", seed=1)
