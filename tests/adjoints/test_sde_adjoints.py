@@ -64,3 +64,17 @@ def test_forward_mode(case):
     _, out_dot = sciad.jvp(lambda *x: loss(*x, *case, "discrete"), (Y0, A, B), dots)
     gradient = sciad.grad(loss, argnums=(0, 1, 2))(Y0, A, B, *case, "discrete")
     np.testing.assert_allclose(out_dot, sum(np.sum(g * d) for g, d in zip(gradient, dots)), rtol=1e-10)
+
+
+def test_compare_gradients_covers_sdes():
+    """The report says which adjoint is how far off, and why one does not apply."""
+    def of(b, adjoint):
+        sol = solve_sde(
+            drift, diagonal, (0.0, 1.0), Y0, "Heun", [1.0], (A, b), calculus="stratonovich", dt=0.02, paths=2, seed=3, adjoint=adjoint
+        )
+        return np.sum(sol.ys**2)
+
+    report = sciad.compare_gradients(of, B, adjoints=("discrete", "backsolve", "forward", "direct", "gauss"))
+    text = str(report)
+    assert "discrete" in text
+    assert "unknown adjoint 'gauss' for an SDE" in text

@@ -218,6 +218,7 @@ def level_count() -> int:
     return 4 * DECADES + HALVINGS + 1
 
 
+@cache
 def grid_table(length: float) -> tuple[np.ndarray, np.ndarray]:
     """Kinds (k, 4) and their coefficients (k, 7) on a tree of the given length.
 
