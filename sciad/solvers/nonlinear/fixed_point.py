@@ -13,7 +13,6 @@ from sciad.solvers.nonlinear.problem import Solved, as_args, find_rule, start
 from sciad.solvers.nonlinear.result import STATUS, Result, explain
 from sciad.solvers.nonlinear.system import System, system_of
 from sciad.solvers.nonlinear.workspace import FIXED_METHODS, Workspace
-from sciad.tape import is_traced
 
 __all__ = ["fixed_point"]
 
@@ -46,7 +45,7 @@ def fixed_point(
     leaves = args if system.direct else system.field.leaves(args, func)
     key = ("fixed", method, xtol, maxiter, memory, damping)
     space = system.take(key, lambda: _prepared(system, method, xtol, maxiter, memory, damping))
-    system.pack(space.p, leaves)
+    traced = system.pack(space.p, leaves)
     space.x[:] = x0 if len(shape) == 1 else x0.reshape(-1)
     code = space.run(space.address)
     nfev, njev, nit = space.counts.tolist()
@@ -55,10 +54,8 @@ def fixed_point(
     flat = space.x.copy()
     x: Any = flat if len(shape) == 1 else flat.reshape(shape) if shape else float(flat[0])
     residual = space.fx.copy().reshape(shape) if full_output else None
-    for leaf in leaves:
-        if is_traced(leaf):
-            x = find_rule(adjoint).attach(Solved(system, func, args, list(leaves), space.p.copy(), flat, x0, True, MARGIN * xtol, nit))
-            break
+    if traced:
+        x = find_rule(adjoint).attach(Solved(system, func, args, list(leaves), space.p.copy(), flat, x0, True, MARGIN * xtol, nit))
     system.give(key, space)
     if not full_output:
         return x

@@ -13,7 +13,6 @@ from sciad.solvers.nonlinear.problem import Solved, as_args, find_rule, start
 from sciad.solvers.nonlinear.result import STATUS, Result, explain
 from sciad.solvers.nonlinear.system import System, system_of
 from sciad.solvers.nonlinear.workspace import METHODS, Workspace
-from sciad.tape import is_traced
 
 __all__ = ["root"]
 
@@ -50,8 +49,9 @@ def root(
     system = system_of(fun, shape, args)
     leaves = args if system.direct else system.field.leaves(args, fun)
     key: Any = method if tol is None and options is None else (method, tol, *sorted(options.items() if options else ()))
-    space = system.take(key, lambda: _prepared(system, method, tol, options or {}))
-    system.pack(space.p, leaves)
+    free = system.spaces.get(key)
+    space = free.pop() if free else system.take(key, lambda: _prepared(system, method, tol, options or {}))
+    traced = system.pack(space.p, leaves)
     space.x[:] = x0 if len(shape) == 1 else x0.reshape(-1)
     code = space.run(space.address)
     x = space.x.copy()
@@ -66,11 +66,9 @@ def root(
         "x": x, "success": success, "status": STATUS[code], "message": message, "fun": space.fx.copy(), "nfev": nfev, "njev": njev,
         "nit": nit,
     })  # fmt: skip
-    for leaf in leaves:
-        if is_traced(leaf):
-            _record(result, Solved(system, fun, args, list(leaves), space.p.copy(), x, x0, False, float(space.reals[s.XTOL]), nit), adjoint)
-            break
-    system.give(key, space)
+    if traced:
+        _record(result, Solved(system, fun, args, list(leaves), space.p.copy(), x, x0, False, float(space.reals[s.XTOL]), nit), adjoint)
+    system.spaces[key].append(space)
     if len(shape) != 1:
         result["x"], result["fun"] = result["x"].reshape(shape or (1,)), result["fun"].reshape(shape or (1,))
     return result

@@ -13,7 +13,6 @@ from sciad.solvers.nonlinear.problem import Solved, as_args, find_rule, start
 from sciad.solvers.nonlinear.result import STATUS, Result, explain
 from sciad.solvers.nonlinear.system import System, system_of
 from sciad.solvers.nonlinear.workspace import Workspace
-from sciad.tape import is_traced
 
 __all__ = ["steady_state"]
 
@@ -44,13 +43,13 @@ def steady_state(
         raise ValueError(f"unknown method {method!r}; choose from {', '.join(METHODS)}")
     leaves = system.field.leaves(args, fun)
     y, p, counts = y0.reshape(-1), np.zeros(system.n_p), np.zeros(3, int)
-    system.pack(p, leaves)
+    traced = system.pack(p, leaves)
     for stage in ("pseudo-transient", "newton") if method == "pseudo-transient" else ("newton",):
         y, residual, found = _solve(system, stage, y, p, xtol, maxiter)
         counts += found
     solved = Solved(system, fun, args, leaves, p, y, y0, False, xtol, int(counts[2]))
     out: Any = y.reshape(y0.shape) if y0.shape else float(y[0])
-    if any(map(is_traced, leaves)):
+    if traced:
         out = find_rule(adjoint).attach(solved)
     if not full_output:
         return out

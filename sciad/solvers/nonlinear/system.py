@@ -13,7 +13,7 @@ from sciad.frontend.context import ROOT
 from sciad.frontend.source import python_function
 from sciad.solvers.fields import Compiled, field_for, is_inplace
 from sciad.solvers.nonlinear.workspace import Workspace
-from sciad.tape import value_of
+from sciad.tape import is_traced, value_of
 
 __all__ = ["System", "system_of"]
 
@@ -29,7 +29,7 @@ class System:
         self.rows = shape[0] if len(shape) > 1 and shape[0] > 0 else 1
         self.lead = (0.0,) if time else ()
         self.interpreted = hasattr(self.field, "reraise")
-        self._spaces: dict[Any, list[Workspace]] = {}
+        self.spaces: dict[Any, list[Workspace]] = {}
         self._slots = self._direct_slots(args)
         self.direct = self._slots is not None  # args are the leaves
         self._guards = self._global_guards()
@@ -68,31 +68,36 @@ class System:
                 return True
         return self.field.current(fun)
 
-    def pack(self, p: np.ndarray, leaves: Any) -> None:
-        """Write the parameters behind the leaves into p (n_p,)."""
+    def pack(self, p: np.ndarray, leaves: Any) -> bool:
+        """Write the parameters behind the leaves into p (n_p,); whether any leaf is traced."""
         if self._slots is None:
             p[:] = self.field.pack(leaves)
-            return
+            return any(map(is_traced, leaves))
+        traced = False
         for k, start, stop in self._slots:
             value = leaves[k]
             if type(value) is not float and type(value) is not np.ndarray:
+                traced = traced or is_traced(value)
                 value = value_of(value)
             if stop < 0:
                 p[start] = value
             else:
                 p[start:stop] = value.reshape(-1)
+        return traced
 
     def take(self, key: Any, make: Callable[[], Workspace]) -> Workspace:
         """Memory for a solve, to be handed back with `give`; two solves at once get two."""
+        free = self.spaces.get(key)
+        if free is None:
+            free = self.spaces.setdefault(key, [])
         try:
-            return self._spaces[key].pop()
-        except (KeyError, IndexError):
-            self._spaces.setdefault(key, [])
+            return free.pop()
+        except IndexError:
             return make()
 
     def give(self, key: Any, space: Workspace) -> None:
         """Hand memory back."""
-        self._spaces[key].append(space)
+        self.spaces[key].append(space)
 
     def reraise(self) -> None:
         """Raise what a function in Python raised during the last solve."""
