@@ -15,6 +15,7 @@ from sciad.adjoints.stiff_layout import AUG, JVP_REV, N_PARAMETERS, STIFF_SLOTS
 from sciad.adjoints.stiff_sweep import compiled_stiff_sweep
 from sciad.adjoints.way_back import Residuals, Sweep
 from sciad.errors import SolveError
+from sciad.solvers.consistent import call, consistent_start
 from sciad.solvers.implicit import equip
 from sciad.solvers.integrate import RawSolution
 from sciad.solvers.layout import ERROR, N_STAGES, STEP, F, N
@@ -82,7 +83,9 @@ class StiffSweep(Sweep):
 
 
 def reverse_pieces(rhs: Rhs, kept: PiecewiseResiduals, ys_bar: np.ndarray, times: bool):
-    """The cotangents that `Discrete.backward` returns."""
+    """The cotangents that `Discrete.backward` returns; SolveError for those of times where there is a mass matrix."""
+    if times and kept.mass is not None:
+        raise SolveError("with a mass matrix, derivatives with respect to times are not known; keep t_span and t_eval constant")
     y_bar, p_bar = np.zeros(rhs.n), np.zeros(rhs.n_p)
     wanted_bar = np.zeros(len(kept.wanted)) if times and not kept.every_step else np.empty(0)
     end = len(kept.wanted)
@@ -92,7 +95,28 @@ def reverse_pieces(rhs: Rhs, kept: PiecewiseResiduals, ys_bar: np.ndarray, times
         first = int(np.searchsorted(sign * kept.wanted[:end], sign * piece.start, side="right")) if number > 0 else 0
         _reverse_piece(rhs, kept, piece, slice(first, end), ys_bar, wanted_bar, y_bar, p_bar)
         end = first
-    return y_bar, p_bar, *_time_cotangents(rhs, kept, ys_bar, wanted_bar, y_bar, times)
+    cotangents = _time_cotangents(rhs, kept, ys_bar, wanted_bar, y_bar, times)
+    if kept.mass is not None:
+        y_bar = _before_consistent(rhs, kept, y_bar, p_bar)
+    return y_bar, p_bar, *cotangents
+
+
+def _before_consistent(rhs: Rhs, kept: PiecewiseResiduals, y_bar: np.ndarray, p_bar: np.ndarray) -> np.ndarray:
+    """Cotangent of the y0 that was given from that of the consistent one, by the implicit function theorem; adds to p_bar.
+
+    With y = y0 + V_2 z and U_2^T f(t, y, p) = 0: w = U_2 (U_2^T f_y V_2)^-T V_2^T y_bar, y0_bar = y_bar - f_y^T w, p_bar -= f_p^T w.
+    """
+    t0 = kept.pieces[0].start
+    start = consistent_start(rhs, t0, kept.y0, kept.p, kept.mass)
+    if start.matrix.size == 0:
+        return y_bar
+    w = -start.left @ np.linalg.solve(start.matrix.T, start.right.T @ y_bar)
+    y0_bar, added, t_bar = y_bar.copy(), np.zeros(rhs.n_p), np.zeros(1)
+    tape, dy = np.empty(rhs.tape_size), np.empty(rhs.n)
+    call(rhs.aug(), t0, start.y, kept.p, dy, tape)
+    call(rhs.rev(), t0, start.y, kept.p, tape, w, y0_bar, added, t_bar)
+    p_bar += added
+    return y0_bar
 
 
 def _reverse_piece(rhs: Rhs, kept: PiecewiseResiduals, piece: Piece, part: slice, ys_bar, wanted_bar, y_bar, p_bar) -> None:
