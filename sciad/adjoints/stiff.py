@@ -9,6 +9,7 @@ import numpy as np
 
 from sciad.adjoints.layout import F_PLAIN, REV, STEP_BAR
 from sciad.adjoints.primal import forward_solve, state_derivative
+from sciad.adjoints.radau_bar import radau_bar
 from sciad.adjoints.rosenbrock_bar import rosenbrock_bar
 from sciad.adjoints.sdirk_bar import sdirk_bar
 from sciad.adjoints.stiff_layout import AUG, JVP_REV, N_PARAMETERS, STIFF_SLOTS
@@ -18,9 +19,10 @@ from sciad.errors import SolveError
 from sciad.solvers.consistent import call, consistent_start
 from sciad.solvers.implicit import equip
 from sciad.solvers.integrate import RawSolution
-from sciad.solvers.layout import ERROR, N_STAGES, STEP, F, N
+from sciad.solvers.layout import ERROR, N_STAGES, STEP, TAPE_SIZE, F, N
 from sciad.solvers.linear.choice import choose_linear
 from sciad.solvers.pieces import Piece
+from sciad.solvers.radau import Radau
 from sciad.solvers.rhs import Rhs
 from sciad.solvers.rosenbrock import Rosenbrock
 from sciad.solvers.sdirk import Sdirk
@@ -30,7 +32,7 @@ __all__ = ["PiecewiseResiduals", "has_transpose", "solve_pieces", "reverse_piece
 
 def has_transpose(method: Any) -> bool:
     """Whether the transposed step of this implicit method is known."""
-    return isinstance(method, Rosenbrock | Sdirk)
+    return isinstance(method, Rosenbrock | Sdirk | Radau)
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ class StiffSweep(Sweep):
         rhs, method, n = self.rhs, self.residuals.method, self.rhs.n
         self.slots = slots = np.zeros(STIFF_SLOTS, np.int64)
         first = self.residuals
-        linear = choose_linear("dense" if first.mass is not None else None, rhs, float(first.steps.times[0]), first.y0, first.p)
+        wish = "dense" if first.mass is not None or method.complex else None
+        linear = choose_linear(wish, rhs, float(first.steps.times[0]), first.y0, first.p)
         self.memory, self.norm = (equip(slots, rhs, method, linear, 0, first.mass), linear), np.zeros(2)
         slots[[N, N_STAGES, N_PARAMETERS]] = n, method.n_stages, rhs.n_p
         slots[[F, F_PLAIN, STEP, AUG, REV]] = rhs.f, rhs.f, method.step, rhs.aug(), rhs.rev()
@@ -75,8 +78,9 @@ class StiffSweep(Sweep):
         if isinstance(method, Rosenbrock):
             slots[STEP_BAR], slots[JVP_REV] = rosenbrock_bar(method), rhs.jvp_rev()
         else:
-            slots[STEP_BAR] = sdirk_bar(method)
-        self.work = np.zeros(2 + (10 + 3 * method.n_stages) * n + rhs.n_p + rhs.tape_size)
+            slots[STEP_BAR] = radau_bar(method) if isinstance(method, Radau) else sdirk_bar(method)
+        slots[TAPE_SIZE] = rhs.tape_size
+        self.work = np.zeros(2 + (10 + 3 * method.n_stages) * n + rhs.n_p + 3 * rhs.tape_size)
 
     def _compiled(self):
         return compiled_stiff_sweep()

@@ -68,7 +68,7 @@ def test_robertson_as_a_dae(dae, method):
     assert np.max(np.abs(solution.ys.sum(axis=1) - 1)) < 1e-6
 
 
-@pytest.mark.parametrize("method", ["Rosenbrock23", "Rodas4", "Rodas5P"])
+@pytest.mark.parametrize("method", TAKE_MASS)
 def test_discrete_gradient_with_a_mass_matrix(moving, dae, method, rng):
     for rhs, mass, y0, p, span in ((moving, M, [1.0, 0.2], [1.5], 1.0), (dae, SINGULAR, [0.9, 1e-5, 0.2], K, 0.01)):
         y0, p, times = np.array(y0), np.array(p), np.array([0.4, 1.0]) * span
