@@ -9,17 +9,20 @@ import numpy as np
 
 from sciad.adjoints.layout import F_PLAIN, REV, STEP_BAR
 from sciad.adjoints.primal import forward_solve, state_derivative
+from sciad.adjoints.radau_bar import radau_bar
 from sciad.adjoints.rosenbrock_bar import rosenbrock_bar
 from sciad.adjoints.sdirk_bar import sdirk_bar
 from sciad.adjoints.stiff_layout import AUG, JVP_REV, N_PARAMETERS, STIFF_SLOTS
 from sciad.adjoints.stiff_sweep import compiled_stiff_sweep
 from sciad.adjoints.way_back import Residuals, Sweep
 from sciad.errors import SolveError
+from sciad.solvers.consistent import call, consistent_start
 from sciad.solvers.implicit import equip
 from sciad.solvers.integrate import RawSolution
-from sciad.solvers.layout import ERROR, N_STAGES, STEP, F, N
+from sciad.solvers.layout import ERROR, N_STAGES, STEP, TAPE_SIZE, F, N
 from sciad.solvers.linear.choice import choose_linear
 from sciad.solvers.pieces import Piece
+from sciad.solvers.radau import Radau
 from sciad.solvers.rhs import Rhs
 from sciad.solvers.rosenbrock import Rosenbrock
 from sciad.solvers.sdirk import Sdirk
@@ -29,7 +32,7 @@ __all__ = ["PiecewiseResiduals", "has_transpose", "solve_pieces", "reverse_piece
 
 def has_transpose(method: Any) -> bool:
     """Whether the transposed step of this implicit method is known."""
-    return isinstance(method, Rosenbrock | Sdirk)
+    return isinstance(method, Rosenbrock | Sdirk | Radau)
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,8 @@ class StiffSweep(Sweep):
         rhs, method, n = self.rhs, self.residuals.method, self.rhs.n
         self.slots = slots = np.zeros(STIFF_SLOTS, np.int64)
         first = self.residuals
-        linear = choose_linear("dense" if first.mass is not None else None, rhs, float(first.steps.times[0]), first.y0, first.p)
+        wish = "dense" if first.mass is not None or method.complex else None
+        linear = choose_linear(wish, rhs, float(first.steps.times[0]), first.y0, first.p)
         self.memory, self.norm = (equip(slots, rhs, method, linear, 0, first.mass), linear), np.zeros(2)
         slots[[N, N_STAGES, N_PARAMETERS]] = n, method.n_stages, rhs.n_p
         slots[[F, F_PLAIN, STEP, AUG, REV]] = rhs.f, rhs.f, method.step, rhs.aug(), rhs.rev()
@@ -74,15 +78,18 @@ class StiffSweep(Sweep):
         if isinstance(method, Rosenbrock):
             slots[STEP_BAR], slots[JVP_REV] = rosenbrock_bar(method), rhs.jvp_rev()
         else:
-            slots[STEP_BAR] = sdirk_bar(method)
-        self.work = np.zeros(2 + (10 + 3 * method.n_stages) * n + rhs.n_p + rhs.tape_size)
+            slots[STEP_BAR] = radau_bar(method) if isinstance(method, Radau) else sdirk_bar(method)
+        slots[TAPE_SIZE] = rhs.tape_size
+        self.work = np.zeros(2 + (10 + 3 * method.n_stages) * n + rhs.n_p + 3 * rhs.tape_size)
 
     def _compiled(self):
         return compiled_stiff_sweep()
 
 
 def reverse_pieces(rhs: Rhs, kept: PiecewiseResiduals, ys_bar: np.ndarray, times: bool):
-    """The cotangents that `Discrete.backward` returns."""
+    """The cotangents that `Discrete.backward` returns; SolveError for those of times where there is a mass matrix."""
+    if times and kept.mass is not None:
+        raise SolveError("with a mass matrix, derivatives with respect to times are not known; keep t_span and t_eval constant")
     y_bar, p_bar = np.zeros(rhs.n), np.zeros(rhs.n_p)
     wanted_bar = np.zeros(len(kept.wanted)) if times and not kept.every_step else np.empty(0)
     end = len(kept.wanted)
@@ -92,7 +99,28 @@ def reverse_pieces(rhs: Rhs, kept: PiecewiseResiduals, ys_bar: np.ndarray, times
         first = int(np.searchsorted(sign * kept.wanted[:end], sign * piece.start, side="right")) if number > 0 else 0
         _reverse_piece(rhs, kept, piece, slice(first, end), ys_bar, wanted_bar, y_bar, p_bar)
         end = first
-    return y_bar, p_bar, *_time_cotangents(rhs, kept, ys_bar, wanted_bar, y_bar, times)
+    cotangents = _time_cotangents(rhs, kept, ys_bar, wanted_bar, y_bar, times)
+    if kept.mass is not None:
+        y_bar = _before_consistent(rhs, kept, y_bar, p_bar)
+    return y_bar, p_bar, *cotangents
+
+
+def _before_consistent(rhs: Rhs, kept: PiecewiseResiduals, y_bar: np.ndarray, p_bar: np.ndarray) -> np.ndarray:
+    """Cotangent of the y0 that was given from that of the consistent one, by the implicit function theorem; adds to p_bar.
+
+    With y = y0 + V_2 z and U_2^T f(t, y, p) = 0: w = U_2 (U_2^T f_y V_2)^-T V_2^T y_bar, y0_bar = y_bar - f_y^T w, p_bar -= f_p^T w.
+    """
+    t0 = kept.pieces[0].start
+    start = consistent_start(rhs, t0, kept.y0, kept.p, kept.mass)
+    if start.matrix.size == 0:
+        return y_bar
+    w = -start.left @ np.linalg.solve(start.matrix.T, start.right.T @ y_bar)
+    y0_bar, added, t_bar = y_bar.copy(), np.zeros(rhs.n_p), np.zeros(1)
+    tape, dy = np.empty(rhs.tape_size), np.empty(rhs.n)
+    call(rhs.aug(), t0, start.y, kept.p, dy, tape)
+    call(rhs.rev(), t0, start.y, kept.p, tape, w, y0_bar, added, t_bar)
+    p_bar += added
+    return y0_bar
 
 
 def _reverse_piece(rhs: Rhs, kept: PiecewiseResiduals, piece: Piece, part: slice, ys_bar, wanted_bar, y_bar, p_bar) -> None:

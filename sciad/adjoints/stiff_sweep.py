@@ -142,7 +142,7 @@ def bind_stiff(slots, base):
 def stiff_sweep(slots, job, first, last, p, times, rows, wanted, saved_bar, wanted_bar, table, y_bar, p_bar, work):
     """Do a piece of work on the steps first to last - 1: REPLAY_ALL, REPLAY_IN_PLACE or REVERSE (from the last one to the first).
 
-    Arrays as in `sciad.adjoints.sweep.sweep`; work has 2 + 10 n + 3 S n + n_p + tape_size entries, zero before the first piece.
+    Arrays as in `sciad.adjoints.sweep.sweep`; work has 2 + 10 n + 3 S n + n_p + 3 tape_size entries, zero before the first piece.
     """
     slots[P], slots[TIMES], slots[TABLE], slots[TERMS] = data_address(p, 0), data_address(times, 0), data_address(table, 0), table.shape[1]
     slots[ROWS], slots[WIDTH] = data_address(rows, 0), rows.shape[1]

@@ -39,6 +39,7 @@ from sciad.solvers.layout import (
     SOLVE,
     SOLVE_T,
     SOLVE_Z,
+    SOLVE_Z_T,
     SPARE,
     TIME_DEPENDENT,
     UBAND,
@@ -82,7 +83,7 @@ def equip(slots: np.ndarray, rhs: Rhs, method: Any, linear: Any, watch: int = 0,
         POWER_AT: 2 * n,
     }  # fmt: skip
     if method.complex:
-        slots[[FACTOR_Z, SOLVE_Z, GETRF_Z, GETRS_Z]] = dense_complex(n) if inner is linear else linear.addresses_z()
+        slots[[FACTOR_Z, SOLVE_Z, SOLVE_Z_T, GETRF_Z, GETRS_Z]] = dense_complex(n) if inner is linear else linear.addresses_z()
         sizes |= {LUZ_AT: 2 * inner.n**2, PIVOTSZ_AT: inner.n}
     own = method.own(n)
     memory = np.zeros(sum(sizes.values()) + len(own))

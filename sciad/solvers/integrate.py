@@ -12,6 +12,7 @@ import numpy as np
 
 from sciad.errors import ShapeError
 from sciad.solvers.auto import Auto, choose
+from sciad.solvers.consistent import consistent_start
 from sciad.solvers.counting import count
 from sciad.solvers.implicit import equip
 from sciad.solvers.interpolant import DenseOutput, PiecewiseOutput
@@ -112,12 +113,13 @@ def integrate(
       ``n_reset`` components.  Saved states at a stop are those before the jump.
     - ``linear``: linear algebra of implicit methods, "dense", "sparse" (pattern found), "gmres", or an object: Banded(n, lower, upper),
       Sparse(pattern), Krylov(n, dimension); None: dense, or sparse for many unknowns of which few depend on each other.
-    - ``mass`` (n, n): M y' = f(t, y, p), M constant, possibly singular (index 1, from consistent initial values).
+    - ``mass`` (n, n): M y' = f(t, y, p), M constant; where it is singular (index 1), y0 is made consistent first.
     - ``method``: "auto" begins with an explicit method and switches to a stiff one and back; see `sciad.solvers.auto`.
     - ``progress``: called with the fraction done, about twenty times a second.
     - ``watch``: called every few steps with what was recorded, see `record.run`; where it returns True the solve ends there.
 
-    Failures are reported in ``status`` and ``message``; Ctrl-C returns what there is.  Raises ValueError for bad arguments.
+    Failures are reported in ``status`` and ``message``; Ctrl-C returns what there is.  Raises ValueError for bad arguments,
+    SolveError where no consistent initial state is found.
     """
     method, n = find_method(method), rhs.n
     y0, p = np.ascontiguousarray(y0, np.float64), np.ascontiguousarray(p, np.float64)
@@ -127,6 +129,7 @@ def integrate(
         mass = np.ascontiguousarray(mass, np.float64)
         if mass.shape != (n, n):
             raise ShapeError(f"the mass matrix has shape {mass.shape}; {n} states ask for ({n}, {n})")
+        y0 = consistent_start(rhs, float(t_span[0]), y0, p, mass).y
         if isinstance(method, Auto):
             method = choose(method, n, rtol)[1] if method.stiff else METHODS["Rodas5P"]
     level = store_level(store, max_states, t_eval is not None, dense_output)

@@ -77,6 +77,7 @@ from __future__ import annotations
     GETRS,
     FACTOR_Z,  # the same for the complex systems of Radau methods
     SOLVE_Z,
+    SOLVE_Z_T,
     GETRF_Z,
     GETRS_Z,
     LUZ_AT,
@@ -109,7 +110,7 @@ from __future__ import annotations
     POWER_AT,  # two vectors of the power iteration
     MULTIPLY,  # address of the product with the Jacobian
     N_SLOTS,
-) = range(94)
+) = range(95)
 
 (
     T,

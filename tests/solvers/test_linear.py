@@ -127,7 +127,11 @@ def test_dense_solvers_pivot(n, rng):
     assert bench.call(layout.FACTOR_Z, 0.3, 0.8, -1.0, bench.slots) == 0
     z = (b + 1j * b[::-1]).copy()
     bench.call(layout.SOLVE_Z, bench.slots, z)
-    np.testing.assert_allclose((jac + (0.3 + 0.8j) * np.eye(n)) @ z, b + 1j * b[::-1], rtol=1e-8, atol=1e-8)
+    matrix = jac + (0.3 + 0.8j) * np.eye(n)
+    np.testing.assert_allclose(matrix @ z, b + 1j * b[::-1], rtol=1e-8, atol=1e-8)
+    z = (b + 1j * b[::-1]).copy()
+    bench.call(layout.SOLVE_Z_T, bench.slots, z)
+    np.testing.assert_allclose(matrix.T @ z, b + 1j * b[::-1], rtol=1e-8, atol=1e-8)
 
 
 @pytest.mark.parametrize("make", [Dense, lambda n: Banded(n, 2, 2), lambda n: Sparse(np.ones((n, n)))], ids=["dense", "banded", "sparse"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sciad.adjoints.discrete import Discrete
-from sciad.errors import ShapeError
+from sciad.errors import ShapeError, SolveError
 from sciad.field import Field
 from sciad.solvers.integrate import integrate
 from sciad.solvers.linear import Sparse
@@ -68,14 +68,14 @@ def test_robertson_as_a_dae(dae, method):
     assert np.max(np.abs(solution.ys.sum(axis=1) - 1)) < 1e-6
 
 
-@pytest.mark.parametrize("method", ["Rosenbrock23", "Rodas4", "Rodas5P"])
+@pytest.mark.parametrize("method", TAKE_MASS)
 def test_discrete_gradient_with_a_mass_matrix(moving, dae, method, rng):
-    for rhs, mass, y0, p, span in ((moving, M, [1.0, 0.2], [1.5], 1.0), (dae, SINGULAR, [0.9, 1e-5, 0.1 - 1e-5], K, 0.01)):
+    for rhs, mass, y0, p, span in ((moving, M, [1.0, 0.2], [1.5], 1.0), (dae, SINGULAR, [0.9, 1e-5, 0.2], K, 0.01)):
         y0, p, times = np.array(y0), np.array(p), np.array([0.4, 1.0]) * span
         options = {"method": method, "fixed_step": span / 4, "mass": mass}
         weights = rng.normal(size=(2, len(y0)))
         _, kept = Discrete().forward(rhs, (0.0, span), y0, p, times, options)
-        y0_bar, p_bar, *_ = Discrete().backward(rhs, kept, weights)
+        y0_bar, p_bar, *_ = Discrete().backward(rhs, kept, weights, times=False)
 
         def loss(s, d_y0, d_p, rhs=rhs, span=span, y0=y0, p=p, times=times, mass=mass, weights=weights):
             given = y0 + s * d_y0, p + s * d_p, method, times
@@ -98,3 +98,55 @@ def test_what_is_refused(moving):
         integrate(moving, (0.0, 1.0), y0, p, "Rodas5P", mass=M, linear=Sparse(np.ones((2, 2))))
     with pytest.raises(ShapeError, match="mass matrix"):
         integrate(moving, (0.0, 1.0), y0, p, "Rodas5P", mass=np.eye(3))
+
+
+def test_inconsistent_initial_states_are_made_consistent(dae):
+    """What M sees of y0 stays; the gradient knows of the change (checked above, from y0 with a sum of 1.1)."""
+    solution = integrate(dae, (0.0, 1.0), np.array([0.9, 1e-5, 7.0]), K, "Rodas5P", rtol=1e-8, atol=1e-12, mass=SINGULAR)
+    np.testing.assert_allclose(solution.ys[0], [0.9, 1e-5, 0.1 - 1e-5], rtol=1e-13)
+    kept = integrate(dae, (0.0, 1.0), np.array([1.0, 0.0, 0.0]), K, "Rodas5P", rtol=1e-8, atol=1e-12, mass=SINGULAR)
+    assert np.array_equal(kept.ys[0], [1.0, 0.0, 0.0])
+
+
+def test_a_mass_matrix_that_mixes_the_equations(dae):
+    """The same DAE multiplied by a regular matrix from the left, and in rotated variables, has the same solution."""
+    mixing, _ = np.linalg.qr(np.array([[1.0, 2.0, 0.5], [0.3, -1.0, 2.0], [2.0, 0.1, 1.0]]))
+
+    def mixed(dy, t, y, p):
+        x = p[3:].reshape(3, 3).T @ y
+        f = np.empty(3)
+        f[0] = -p[0] * x[0] + p[2] * x[1] * x[2]
+        f[1] = p[0] * x[0] - p[1] * x[1] * x[1] - p[2] * x[1] * x[2]
+        f[2] = x[0] + x[1] + x[2] - 1.0
+        dy[:] = p[3:].reshape(3, 3) @ f
+
+    p = np.concatenate([K, mixing.ravel()])
+    rhs, mass = Rhs.of(Field(mixed, (3,), (p,), inplace=True)), mixing @ SINGULAR @ mixing.T
+    start, times = np.array([0.9, 1e-5, 7.0]), np.array([0.1, 10.0])
+    options = {"rtol": 1e-8, "atol": 1e-12}
+    want = integrate(dae, (0.0, 10.0), start, K, "Rodas5P", times, mass=SINGULAR, **options).ys
+    found = integrate(rhs, (0.0, 10.0), mixing @ start, p, "Rodas5P", times, mass=mass, **options).ys @ mixing
+    np.testing.assert_allclose(found, want, rtol=1e-5, atol=1e-9)
+
+
+def test_daes_of_higher_index_and_without_solution_are_refused(dae):
+    """y_1' = y_2, 0 = y_1 - sin t has index 2; y^2 + 1 = 0 has no solution."""
+
+    def index_two(dy, t, y):
+        dy[0] = y[1]
+        dy[1] = y[0] - np.sin(t)
+
+    def unsolvable(dy, t, y):
+        dy[0] = y[1]
+        dy[1] = y[1] * y[1] + 1.0 + 0.0 * y[0]
+
+    for fun, text in ((index_two, "index"), (unsolvable, "consistent|index")):
+        rhs = Rhs.of(Field(fun, (2,), (), inplace=True))
+        with pytest.raises(SolveError, match=text):
+            integrate(rhs, (0.0, 1.0), np.array([0.0, 1.3]), np.empty(0), "Rodas5P", mass=np.diag([1.0, 0.0]))
+
+
+def test_times_have_no_derivative_with_a_mass_matrix(dae):
+    _, kept = Discrete().forward(dae, (0.0, 1.0), np.array([1.0, 0.0, 0.0]), K, np.array([1.0]), {"method": "Rodas5P", "mass": SINGULAR})
+    with pytest.raises(SolveError, match="times"):
+        Discrete().backward(dae, kept, np.ones((1, 3)))

@@ -1,6 +1,7 @@
 """Dense complex LU factorisation of W = (c_re + i c_im) M - h J with partial pivoting, for Radau methods.
 
-``int64 factor_z(double c_re, double c_im, double h, intp slots)`` and ``int64 solve_z(intp slots, intp b)``; numbers are pairs.
+``int64 factor_z(double c_re, double c_im, double h, intp slots)`` ``int64 solve_z(intp slots, intp b)`` and, with the
+transposed matrix, ``solve_z_t``; numbers are pairs.
 """
 
 from __future__ import annotations
@@ -106,6 +107,37 @@ def solve_z(slots, b):
     return 0
 """
 
+PLAIN += """
+
+@cfunc(kernel_signature(0, 2))
+def solve_z_t(slots, b):
+    n = {n}
+    lu, pivots = get_int(slots, LUZ_AT), get_int(slots, PIVOTSZ_AT)
+    for k in range(n):
+        row = lu + 16 * n * k
+        u, v, x, y = get(row, 2 * k), get(row, 2 * k + 1), get(b, 2 * k), get(b, 2 * k + 1)
+        re, im = u * x - v * y, u * y + v * x
+        put(b, 2 * k, re)
+        put(b, 2 * k + 1, im)
+        for j in range(k + 1, n):
+            u, v = get(row, 2 * j), get(row, 2 * j + 1)
+            put(b, 2 * j, get(b, 2 * j) - (u * re - v * im))
+            put(b, 2 * j + 1, get(b, 2 * j + 1) - (u * im + v * re))
+    for k in range(n - 1, 0, -1):
+        row, re, im = lu + 16 * n * k, get(b, 2 * k), get(b, 2 * k + 1)
+        for j in range(k):
+            u, v = get(row, 2 * j), get(row, 2 * j + 1)
+            put(b, 2 * j, get(b, 2 * j) - (u * re - v * im))
+            put(b, 2 * j + 1, get(b, 2 * j + 1) - (u * im + v * re))
+    for k in range(n - 1, -1, -1):
+        at = get_int(pivots, k)
+        for m in range(2):
+            x = get(b, 2 * at + m)
+            put(b, 2 * at + m, get(b, 2 * k + m))
+            put(b, 2 * k + m, x)
+    return 0
+"""
+
 LAPACK = """
 @cfunc(kernel_signature(3, 1))
 def factor_z(c_re, c_im, h, slots):
@@ -118,22 +150,32 @@ def factor_z(c_re, c_im, h, slots):
     return 0 if get_int(slots, INFO) == 0 else SINGULAR
 
 
-@cfunc(kernel_signature(0, 2))
-def solve_z(slots, b):
-    put_int(slots, LETTER, 84)
+@njit(cache=False)
+def lapack_solve(slots, b, letter):
+    put_int(slots, LETTER, letter)
     put_int(slots, ONE, 1)
     lu, pivots, n_at, one, info = get_int(slots, LUZ_AT), get_int(slots, PIVOTSZ_AT), slots + 8 * N, slots + 8 * ONE, slots + 8 * INFO
     call_address(get_int(slots, GETRS_Z), slots + 8 * LETTER, n_at, one, lu, n_at, pivots, b, n_at, info)
     return 0
+
+
+@cfunc(kernel_signature(0, 2))
+def solve_z(slots, b):
+    return lapack_solve(slots, b, 84)
+
+
+@cfunc(kernel_signature(0, 2))
+def solve_z_t(slots, b):
+    return lapack_solve(slots, b, 78)
 """
 
 
 @cache
-def dense_complex(n: int) -> tuple[int, int, int, int]:
-    """Addresses of `factor_z` and `solve_z` for n unknowns, and of the functions of LAPACK that they use, or 0."""
+def dense_complex(n: int) -> tuple[int, int, int, int, int]:
+    """Addresses of `factor_z`, `solve_z` and `solve_z_t` for n unknowns, and of the functions of LAPACK that they use, or 0."""
     if n > OWN:
         module = load_kernels(HEADER + FORM + LAPACK, "luz_lapack")
-        return module.factor_z.address, module.solve_z.address, lapack("zgetrf"), lapack("zgetrs")
+        return module.factor_z.address, module.solve_z.address, module.solve_z_t.address, lapack("zgetrf"), lapack("zgetrs")
     size = str(n) if n <= UNROLLED else "get_int(slots, N)"
     module = load_kernels(HEADER + FORM + PLAIN.replace("{n}", size), f"luz_{n if n <= UNROLLED else 'n'}")
-    return module.factor_z.address, module.solve_z.address, 0, 0
+    return module.factor_z.address, module.solve_z.address, module.solve_z_t.address, 0, 0

@@ -1,8 +1,8 @@
 """Dense LU factorisation of W = c M - h J, M the mass matrix or the identity, with partial pivoting, and its two solves.
 
 All is row-major, in memory that the slots name.  Four C functions: ``int64 factor(double c, double h, intp slots)`` forms W from the
-Jacobian at J_AT and factors it into LU_AT and PIVOTS_AT (0; SINGULAR; NOT_A_NUMBER), ``int64 solve(intp slots, intp b)`` overwrites b with W^-1 b, ``solve_t`` with W^-T b,
-``int64 multiply(intp slots, intp x, intp out)`` makes J x.
+Jacobian at J_AT and factors it into LU_AT and PIVOTS_AT (0; SINGULAR; NOT_A_NUMBER), ``int64 solve(intp slots, intp b)`` overwrites b
+with W^-1 b, ``solve_t`` with W^-T b, ``int64 multiply(intp slots, intp x, intp out)`` makes J x.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ def newton3(t, h, slots):
         if m > 0:
             rate = size / last
             put(own, 2, max(get(own, 2), rate))
-            if kappa == 1.0 and size < 1e3 and rate > 0.5:
+            if kappa == 1.0 and size < 30.0 and rate > 0.5:
                 return 0  # fixed steps: rounding stops the iteration
             if not rate < 0.95:
                 return NO_CONVERGENCE
