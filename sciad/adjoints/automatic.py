@@ -11,10 +11,12 @@ from sciad.adjoints.discrete import Discrete, Residuals
 from sciad.adjoints.gauss import Gauss
 from sciad.adjoints.stiff import PiecewiseResiduals, has_transpose
 from sciad.adjoints.trajectory import Trajectory, solve_forward
+from sciad.errors import SciadError
 from sciad.solvers.auto import Auto, choose
 from sciad.solvers.integrate import RawSolution
 from sciad.solvers.methods import find_method
 from sciad.solvers.rhs import Rhs
+from sciad.solvers.rosenbrock import Rosenbrock
 
 __all__ = ["Automatic"]
 
@@ -23,8 +25,8 @@ __all__ = ["Automatic"]
 class Automatic:
     """Chooses by the method of the solve, and for method "auto" by what it met: see `which`.
 
-    Steps whose transpose is known: `Discrete`, which needs no reverse solve and is exact for what was computed.  Others (RadauIIA5 and
-    NDF): `Gauss`, piece by piece with a reverse solve of the same kind.
+    Steps whose transpose is known: `Discrete`, which needs no reverse solve and is exact for what was computed.  Others (NDF, and
+    Rosenbrock's where f has no second derivatives to offer): `Gauss`, piece by piece with a reverse solve of the same kind.
     """
 
     discrete: Discrete = Discrete()
@@ -35,7 +37,10 @@ class Automatic:
         method = find_method((options or {}).get("method", "Tsit5"))
         stiff = choose(method, rhs.n, (options or {}).get("rtol", 1e-3))[1] if isinstance(method, Auto) else method
         if not stiff.implicit or has_transpose(stiff):
-            return self.discrete.forward(rhs, t_span, y0, p, t_eval, options)
+            solved = self.discrete.forward(rhs, t_span, y0, p, t_eval, options)
+            if isinstance(solved[1], Residuals) or all(_transposable(rhs, piece.method) for piece in solved[1].pieces):
+                return solved
+            return self.gauss.forward(rhs, t_span, y0, p, t_eval, options)
         if not isinstance(method, Auto):
             return self.gauss.forward(rhs, t_span, y0, p, t_eval, options)
         solution, trajectory = solve_forward(rhs, t_span, y0, p, t_eval, options, None)
@@ -63,3 +68,13 @@ class Automatic:
 
     def _chosen(self, residuals: Residuals | PiecewiseResiduals | Trajectory) -> Discrete | Gauss:
         return self.gauss if isinstance(residuals, Trajectory) else self.discrete
+
+
+def _transposable(rhs: Rhs, method: Any) -> bool:
+    """Whether the right-hand side offers what the transposed steps need: Rosenbrock's contain second derivatives."""
+    if not isinstance(method, Rosenbrock):
+        return True
+    try:
+        return rhs.jvp_rev() != 0
+    except SciadError:
+        return False
