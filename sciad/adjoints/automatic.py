@@ -23,8 +23,8 @@ __all__ = ["Automatic"]
 class Automatic:
     """Chooses by the method of the solve, and for method "auto" by what it met: see `which`.
 
-    Steps whose transpose is known: `Discrete`, which needs no reverse solve and is exact for what was computed.  Others (RadauIIA5 and
-    NDF): `Gauss`, piece by piece with a reverse solve of the same kind.
+    Steps whose transpose is known: `Discrete`, which needs no reverse solve and is exact for what was computed.  Others (NDF):
+    `Gauss`, piece by piece with a reverse solve of the same kind.
     """
 
     discrete: Discrete = Discrete()
@@ -34,7 +34,7 @@ class Automatic:
         """Solve, and keep what `backward` needs; options as for `integrate`.  SolveError if the solve fails."""
         method = find_method((options or {}).get("method", "Tsit5"))
         stiff = choose(method, rhs.n, (options or {}).get("rtol", 1e-3))[1] if isinstance(method, Auto) else method
-        if not stiff.implicit or has_transpose(stiff):
+        if not stiff.implicit or has_transpose(stiff) or (options or {}).get("mass") is not None:
             return self.discrete.forward(rhs, t_span, y0, p, t_eval, options)
         if not isinstance(method, Auto):
             return self.gauss.forward(rhs, t_span, y0, p, t_eval, options)
