@@ -235,8 +235,8 @@ def test_backsolve_refuses_stiff_problems(stiff):
 
 def test_discrete_refuses_implicit_methods_that_it_does_not_transpose(stiff):
     """By name, with what to use instead; also where method "auto" has switched to one."""
-    for method in ("RadauIIA5", Auto(stiff=METHODS["NDF"])):
-        with pytest.raises(SolveError, match="discrete adjoint does not know (RadauIIA5|NDF); use adjoint='gauss'"):
+    for method in ("NDF", Auto(stiff=METHODS["NDF"])):
+        with pytest.raises(SolveError, match="discrete adjoint does not know NDF; use adjoint='gauss'"):
             rober_gradient(Discrete(), stiff, method=method, rtol=1e-6, atol=1e-8)
 
 
