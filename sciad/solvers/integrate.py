@@ -26,7 +26,7 @@ from sciad.solvers.setup import new_reals, new_slots, scales, store_level
 from sciad.solvers.status import Status, message
 from sciad.solvers.stepsize import PI, Controller
 
-__all__ = ["RawSolution", "integrate"]
+__all__ = ["RawSolution", "integrate", "not_begun"]
 
 EMPTY, EMPTY_2D = np.empty(0), np.empty((0, 0))
 REFUSALS = {
@@ -171,6 +171,12 @@ def integrate(
     count(int(counts[0]))
     steps = pieces[0].steps if len(pieces) == 1 else None
     return RawSolution(wanted, ys, status, message(status, last.slots, last.reals), *counts.tolist(), steps, sol, tuple(pieces))
+
+
+def not_begun(t0: float, y0: np.ndarray, t_eval: np.ndarray | None, text: str) -> RawSolution:
+    """The result of a solve that has no consistent initial values, with `text` as its message."""
+    t = np.array([t0] if t_eval is None else [], float)
+    return RawSolution(t, y0[None][: len(t)].copy(), Status.INCONSISTENT, text, 0, 0, 0, 0, 0, None, None, ())
 
 
 def _stops(stops, jumps, n: int) -> tuple[np.ndarray, np.ndarray]:

@@ -13,12 +13,14 @@ from sciad.errors import SciadError, ShapeError, SolveError
 from sciad.progress import fraction_bar
 from sciad.solvers.callback import CallbackField
 from sciad.solvers.complex_states import complex_states, real_event, real_function, real_state
+from sciad.solvers.consistent import Inconsistent
 from sciad.solvers.counting import going_back
 from sciad.solvers.event_solve import EventRun, call
 from sciad.solvers.events import Event, make_events
 from sciad.solvers.fields import Compiled, field_for, is_inplace
-from sciad.solvers.integrate import RawSolution, integrate
+from sciad.solvers.integrate import RawSolution, integrate, not_begun
 from sciad.solvers.layout import ABORTED
+from sciad.solvers.mass import checked_mass, slope
 from sciad.solvers.methods import find_method
 from sciad.solvers.result import NotTraced, OdeResult
 from sciad.solvers.rhs import Rhs
@@ -51,6 +53,8 @@ def solve_ivp(
     ``direction``, and an effect ``event.apply(t, y, *args)`` that gives (or changes) the state from there on.  `jac`: the Jacobian
     (n, n) or ``jac(t, y, *args)``; without it the exact one is derived.  `jac_sparsity`, `lband`, `uband` say where it is zero, `linear`
     which linear algebra implicit methods use ("dense", "sparse", "gmres"; None: what fits the pattern that is found).
+    `mass_matrix`: a constant M (n, n) of M y' = fun(t, y), for Rosenbrock methods (Rodas5P with "auto") and RadauIIA5; where it is
+    singular, a differential-algebraic equation of index 1: M y0 is kept, and the algebraic components of y0 are made consistent first.
 
     Differentiable with respect to y0, every float in `args`, every float that a compiled `fun` closes over, and the times; `adjoint` is a
     name ("auto", "discrete", ...) or an object of `sciad.adjoints`.  A plain solve that fails has ``success=False`` and a message; under
@@ -61,6 +65,8 @@ def solve_ivp(
     y0 = array_state(y0)
     state = np.asarray(value_of(y0))
     if state.dtype.kind == "c":
+        if mass_matrix is not None:
+            raise SciadError("mass_matrix with complex states is not supported; write real and imaginary parts as states of their own")
         found = solve_ivp(
             real_function(fun, is_inplace(fun, len(args))), t_span, real_state(y0), method, t_eval, dense_output,
             None if events is None else [real_event(e) for e in ((events,) if callable(events) else events)], vectorized, args,
@@ -79,9 +85,10 @@ def solve_ivp(
     }  # fmt: skip
     parents = [y0, t0, t1, t_eval, *leaves]
     solve = _Solve(compiled, chosen, state.shape, parents, options)
-    if mass_matrix is not None:
-        raise SciadError("mass_matrix is not supported yet; solve M y' = f for y' in the right-hand side where M is regular")
-    if any(x is not None for x in (linear, jac_sparsity, lband, uband)):
+    options["mass"] = _mass(mass_matrix, state.size)
+    if options["mass"] is not None:
+        options["linear"] = linear
+    elif any(x is not None for x in (linear, jac_sparsity, lband, uband)):
         options["linear"] = _linear(linear, state.size, jac_sparsity, lband, uband, chosen)
     if jac is not None:
         solve.rhs, solve.jacobian = with_jacobian(compiled, jac, state.shape, args)
@@ -109,6 +116,12 @@ def _linear(linear: Any, n: int, jac_sparsity: Any, lband: int | None, uband: in
             raise ValueError(f"`jac_sparsity` has shape {np.shape(jac_sparsity)}; {n} states ask for {(n, n)}")
         hint = Sparse(jac_sparsity)
     return None if getattr(method, "complex", False) else hint
+
+
+def _mass(matrix: Any, n: int) -> np.ndarray | None:
+    if is_traced(matrix):
+        raise SciadError("a solve is not differentiated with respect to mass_matrix: pass a constant one, or scale the right-hand side")
+    return checked_mass(matrix, n)
 
 
 def _doubled(tolerance: Any) -> Any:
@@ -190,7 +203,10 @@ class _Solve:
             raw, ys = self._traced(adjoint_of(adjoint))
             sol = NOT_TRACED if dense_output else None
         else:
-            raw = integrate(self.rhs, self.span, self.y0, self.p, self.method, self.t_eval, dense_output, **self.options)
+            try:
+                raw = integrate(self.rhs, self.span, self.y0, self.p, self.method, self.t_eval, dense_output, **self.options)
+            except Inconsistent as error:
+                raw = not_begun(self.span[0], self.y0, self.t_eval, str(error))
             self._check(raw.status)
             ys, sol = raw.ys.reshape(raw.ys.shape[0], *self.shape), raw.sol
         t = self.parents[3] if is_traced(self.parents[3]) else raw.t
@@ -208,6 +224,8 @@ class _Solve:
     def _with_events(self, adjoint: Any, dense_output: bool, events: list[Event], args: tuple) -> OdeResult:
         traced = any(map(is_traced, [*self.parents, *[x for event in events for x in event.leaves]]))
         budget = self.options["max_steps"]
+        if traced and self.options["mass"] is not None:
+            raise SolveError("events in a solve with a mass matrix are not differentiated; leave events or mass_matrix out")
 
         def plain(y0: np.ndarray, t0: float, watch: Any) -> RawSolution:
             nonlocal budget
@@ -240,6 +258,8 @@ class _Solve:
         return self.options["first_step"] if t0 == self.span[0] else None
 
     def _slope(self, t: float, y: np.ndarray) -> np.ndarray:
+        if self.options["mass"] is not None:
+            return slope(self.rhs, t, y, self.p, self.options["mass"])
         dy = np.empty(self.rhs.n)
         call(self.rhs.f, t, y, self.p, dy)
         return dy

@@ -20,6 +20,7 @@ class Status(IntEnum):
     BAD_STATE = layout.BAD_STATE
     ABORTED = layout.ABORTED
     INTERRUPTED = layout.INTERRUPTED
+    INCONSISTENT = layout.INCONSISTENT
 
 
 SUCCESS_TEXT = "The solver successfully reached the end of the integration interval."
