@@ -36,6 +36,8 @@ class Automatic:
         """Solve, and keep what `backward` needs; options as for `integrate`.  SolveError if the solve fails."""
         method = find_method((options or {}).get("method", "Tsit5"))
         stiff = choose(method, rhs.n, (options or {}).get("rtol", 1e-3))[1] if isinstance(method, Auto) else method
+        if (options or {}).get("mass") is not None:
+            return self.discrete.forward(rhs, t_span, y0, p, t_eval, options)
         if not stiff.implicit or has_transpose(stiff):
             solved = self.discrete.forward(rhs, t_span, y0, p, t_eval, options)
             if isinstance(solved[1], Residuals) or all(_transposable(rhs, piece.method) for piece in solved[1].pieces):

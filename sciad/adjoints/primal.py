@@ -18,8 +18,13 @@ from sciad.solvers.status import Status
 __all__ = ["forward_solve", "refuse_mass", "state_derivative", "saved_derivatives"]
 
 
-def forward_solve(rhs: Rhs, t_span, y0, p, method: Any, t_eval, options: dict[str, Any]) -> RawSolution:
-    """A solve whose result is going to be differentiated: SolveError (or KeyboardInterrupt) instead of a status."""
+def forward_solve(rhs: Rhs, t_span, y0, p, method: Any, t_eval, options: dict[str, Any], with_mass: bool = False) -> RawSolution:
+    """A solve whose result is going to be differentiated: SolveError (or KeyboardInterrupt) instead of a status.
+
+    `with_mass`: the way back knows mass matrices.
+    """
+    if options.get("mass") is not None and not with_mass:
+        raise SolveError("with a mass matrix, only the discrete adjoint in reverse mode is known; use adjoint='discrete'")
     for name in ("stops", "jumps"):
         if options.get(name) is not None:
             raise ValueError(f"{name} cannot be differentiated by this adjoint; leave them out")

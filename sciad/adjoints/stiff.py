@@ -51,7 +51,7 @@ class PiecewiseResiduals:
 
 def solve_pieces(rhs: Rhs, t_span, y0, p, method: Any, t_eval, options: dict[str, Any]) -> tuple[RawSolution, PiecewiseResiduals]:
     """Solve with the states of all steps kept; SolveError if the solve fails or a method in it has no transposed step."""
-    solution = forward_solve(rhs, t_span, y0, p, method, t_eval, options | {"store": "states"})
+    solution = forward_solve(rhs, t_span, y0, p, method, t_eval, options | {"store": "states"}, with_mass=True)
     for piece in solution.pieces:
         if piece.method.implicit and not has_transpose(piece.method):
             advice = "use adjoint='gauss' or 'forward', or a method such as Rodas5P or KenCarp4"

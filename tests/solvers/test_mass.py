@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sciad.adjoints import find_adjoint
 from sciad.adjoints.discrete import Discrete
 from sciad.errors import ShapeError, SolveError
 from sciad.field import Field
@@ -150,3 +151,9 @@ def test_times_have_no_derivative_with_a_mass_matrix(dae):
     _, kept = Discrete().forward(dae, (0.0, 1.0), np.array([1.0, 0.0, 0.0]), K, np.array([1.0]), {"method": "Rodas5P", "mass": SINGULAR})
     with pytest.raises(SolveError, match="times"):
         Discrete().backward(dae, kept, np.ones((1, 3)))
+
+
+@pytest.mark.parametrize("name", ["gauss", "quadrature", "interpolating", "backsolve", "forward"])
+def test_adjoints_that_know_no_mass_matrix_refuse(dae, name):
+    with pytest.raises(SolveError, match="mass matrix"):
+        find_adjoint(name).forward(dae, (0.0, 1.0), np.array([1.0, 0.0, 0.0]), K, np.array([1.0]), {"method": "Rodas5P", "mass": SINGULAR})
