@@ -155,5 +155,5 @@ def test_times_have_no_derivative_with_a_mass_matrix(dae):
 
 @pytest.mark.parametrize("name", ["gauss", "quadrature", "interpolating", "backsolve", "forward"])
 def test_adjoints_that_know_no_mass_matrix_refuse(dae, name):
-    with pytest.raises(SolveError, match="mass matrix"):
+    with pytest.raises(SolveError, match="mass matri"):
         find_adjoint(name).forward(dae, (0.0, 1.0), np.array([1.0, 0.0, 0.0]), K, np.array([1.0]), {"method": "Rodas5P", "mass": SINGULAR})
