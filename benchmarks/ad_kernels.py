@@ -101,7 +101,8 @@ def measure(name: str, problem: str, pythons: dict[str, str | None], rounds: int
         for worker in workers:
             answer = worker.ask("report")
             repeat = answer.get("repeat", 1)
-            found[worker.name] = {**answer, **{what: statistics.median(t) / repeat for what, t in times[worker.name].items()}}
+            medians = {what: statistics.median(t) / repeat for what, t in times[worker.name].items()}
+            found[worker.name] = {**answer, **medians, "least": min(times[worker.name]["step"]) / repeat}
         return found
     finally:
         for worker in workers:
@@ -140,6 +141,14 @@ def ratios(found: dict[str, dict[str, dict]]) -> str:
     best = [f["sciad"]["step"] / min(f[p]["step"] for p in PEERS if p in f) for f in found.values() if any(p in f for p in PEERS)]
     if best:
         lines.append(f"- ours / best of all peers: {mean(best):.2f} (worst {max(best):.2f})")
+    least = [f["sciad"]["least"] / min(f[p]["least"] for p in PEERS if p in f) for f in found.values() if any(p in f for p in PEERS)]
+    if least:
+        each = ", ".join(f"{name} {r:.2f}" for name, r in zip(found, least))
+        lines.append(f"- fastest runs instead of medians, ours / best of all peers: {mean(least):.2f} ({each})")
+    for p in PEERS:
+        both = [f["sciad"]["least"] / f[p]["least"] for f in found.values() if p in f]
+        if both:
+            lines.append(f"- fastest runs, ours / {p}: {mean(both):.3f} (worst {max(both):.2f})")
     return "\n".join(lines)
 
 

@@ -1,7 +1,7 @@
 """Every adjoint on a problem that is not stiff and on one that is: errors, times, memory, and what refuses.
 
-Lotka-Volterra with four rates, and Robertson's kinetics, whose reverse reconstruction of the state no method survives: the backsolve adjoint
-has to say so.  Pictures go to out/.
+Lotka-Volterra with four rates, and Robertson's kinetics, whose reverse reconstruction of the state no method survives: the backsolve
+adjoint has to say so.  Pictures go to out/.
 
 Run: python examples/compare_adjoints.py          (SCIAD_QUICK=1: shorter intervals)
 """

@@ -68,12 +68,12 @@ def _flatten_dict(tree: dict, found: list) -> Structure:
 
 
 def _flatten_dataclass(tree: Any, found: list) -> Structure:
-    names = _field_names(type(tree))
+    names = _field_names(type(tree))  # type: ignore[arg-type]
     return Structure("dataclass", type(tree), names, tuple([_flatten(getattr(tree, n), found) for n in names]))
 
 
 @lru_cache(maxsize=1024)
-def _field_names(kind: type) -> tuple[str, ...]:
+def _field_names(kind: Any) -> tuple[str, ...]:
     return tuple(f.name for f in dataclasses.fields(kind))
 
 

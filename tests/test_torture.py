@@ -26,7 +26,7 @@ COMPILED = {
     "linear_solves",
     "symmetric_factorisations", "insertion_sort_in_place", "return_from_two_loops", "dict_of_parameters", "single_precision_array",
     "complex_loop", "integers_mix_with_floats", "all_of_elementwise", "all_of_math",
-    "special_functions", "product_operand_overwritten",
+    "special_functions", "product_operand_overwritten", "float_remainder",
 }  # fmt: skip
 
 

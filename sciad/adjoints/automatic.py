@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 
 from sciad.adjoints.discrete import Discrete, Residuals
+from sciad.adjoints.forward import Forward, Sensitivities
 from sciad.adjoints.gauss import Gauss
 from sciad.adjoints.stiff import PiecewiseResiduals, has_transpose
 from sciad.adjoints.trajectory import Trajectory, solve_forward
+from sciad.errors import SciadError
 from sciad.solvers.auto import Auto, choose
 from sciad.solvers.integrate import RawSolution
-from sciad.solvers.methods import find_method
+from sciad.solvers.methods import METHODS, find_method
 from sciad.solvers.rhs import Rhs
+from sciad.solvers.rosenbrock import Rosenbrock
 
 __all__ = ["Automatic"]
 
@@ -23,8 +26,8 @@ __all__ = ["Automatic"]
 class Automatic:
     """Chooses by the method of the solve, and for method "auto" by what it met: see `which`.
 
-    Steps whose transpose is known: `Discrete`, which needs no reverse solve and is exact for what was computed.  Others (NDF):
-    `Gauss`, piece by piece with a reverse solve of the same kind.
+    Steps whose transpose is known: `Discrete`, which needs no reverse solve and is exact for what was computed.  Others (NDF, and
+    Rosenbrock's where f has no second derivatives to offer): `Gauss`, piece by piece with a reverse solve of the same kind; with a mass matrix, `Forward`.
     """
 
     discrete: Discrete = Discrete()
@@ -34,8 +37,14 @@ class Automatic:
         """Solve, and keep what `backward` needs; options as for `integrate`.  SolveError if the solve fails."""
         method = find_method((options or {}).get("method", "Tsit5"))
         stiff = choose(method, rhs.n, (options or {}).get("rtol", 1e-3))[1] if isinstance(method, Auto) else method
-        if not stiff.implicit or has_transpose(stiff) or (options or {}).get("mass") is not None:
-            return self.discrete.forward(rhs, t_span, y0, p, t_eval, options)
+        if (options or {}).get("mass") is not None:
+            known = _transposable(rhs, METHODS["Rodas5P"] if isinstance(method, Auto) else method)
+            return (self.discrete if known else Forward()).forward(rhs, t_span, y0, p, t_eval, options)
+        if not stiff.implicit or has_transpose(stiff):
+            solved = self.discrete.forward(rhs, t_span, y0, p, t_eval, options)
+            if isinstance(solved[1], Residuals) or all(_transposable(rhs, piece.method) for piece in solved[1].pieces):
+                return solved
+            return self.gauss.forward(rhs, t_span, y0, p, t_eval, options)
         if not isinstance(method, Auto):
             return self.gauss.forward(rhs, t_span, y0, p, t_eval, options)
         solution, trajectory = solve_forward(rhs, t_span, y0, p, t_eval, options, None)
@@ -52,14 +61,28 @@ class Automatic:
         """As `Discrete.jvp`."""
         return self.discrete.jvp(rhs, t_span, y0, p, t_eval, options, *directions)
 
-    def which(self, residuals: Residuals | PiecewiseResiduals | Trajectory) -> str:
+    def which(self, residuals: Residuals | PiecewiseResiduals | Trajectory | Sensitivities) -> str:
         """The name of the adjoint that was chosen, and why."""
         if isinstance(residuals, Residuals):
             return f"discrete: every step was one of {residuals.method.name}, whose transpose is known"
+        if isinstance(residuals, Sensitivities):
+            return "forward: a mass matrix, and a right-hand side without the second derivatives that transposed Rosenbrock steps need"
         names = ", ".join(dict.fromkeys(piece.method.name for piece in residuals.pieces))
         if isinstance(residuals, PiecewiseResiduals):
             return f"discrete: the steps were those of {names}, whose transposes are known"
         return f"gauss: the steps were those of {names}"
 
-    def _chosen(self, residuals: Residuals | PiecewiseResiduals | Trajectory) -> Discrete | Gauss:
+    def _chosen(self, residuals: Residuals | PiecewiseResiduals | Trajectory | Sensitivities) -> Discrete | Gauss | Forward:
+        if isinstance(residuals, Sensitivities):
+            return Forward()
         return self.gauss if isinstance(residuals, Trajectory) else self.discrete
+
+
+def _transposable(rhs: Rhs, method: Any) -> bool:
+    """Whether the right-hand side offers what the transposed steps need: Rosenbrock's contain second derivatives."""
+    if not isinstance(method, Rosenbrock):
+        return True
+    try:
+        return rhs.jvp_rev() != 0
+    except SciadError:
+        return False

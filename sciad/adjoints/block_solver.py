@@ -76,7 +76,8 @@ class Block:
         """The complex solver, as `dense_complex`."""
         factor, solve, getrf, getrs = dense_complex(self.inner.n)
         self.context.slots[[C_FACTOR_Z, C_SOLVE_Z]] = factor, solve
-        return _compiled().block_factor_z.address, _compiled().block_solve_z.address, getrf, getrs
+        kernels = _compiled()
+        return kernels.block_factor_z.address, kernels.block_solve_z.address, getrf, getrs
 
 
 def transposed(linear: Any) -> Any:

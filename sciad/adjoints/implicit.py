@@ -36,8 +36,8 @@ class Implicit:
 
     solver: "dense" (LU factors, with an estimate of the condition), "krylov" (products with the Jacobian only: Anderson's method for
     fixed points, GMRES for roots), "auto": dense up to 1000 unknowns of a root, 32 of a fixed point.  rtol: relative residual of the
-    linear solve without matrices; None: the tolerance of the solution.  SolveError where the Jacobian is singular, or the root so close to a multiple
-    one that its derivative is rounding; ConditionWarning, with the estimate, from a condition of 1e10 on.
+    linear solve without matrices; None: the tolerance of the solution.  SolveError where the Jacobian is singular, or the root so close
+    to a multiple one that its derivative is rounding; ConditionWarning, with the estimate, from a condition of 1e10 on.
     """
 
     solver: str = "auto"

@@ -94,6 +94,7 @@ class Context:
             place += 8 * size
         self._alive: list[Any] = [rhs, p, scratch]
         self._forward: tuple[Any, ...] = ()
+        self._reserved: dict[int, np.ndarray] = {}
 
     def show(self, table: np.ndarray, pairs: np.ndarray, rows: np.ndarray, first: int, last: int) -> None:
         """Let the right-hand side see steps first to last - 1 of the forward solution; row 0 belongs to step `first`."""
@@ -123,10 +124,10 @@ class Context:
         return compiled().reverse_jvp.address
 
     def reserve(self, name: int, size: int) -> None:
-        """Give a slot memory of its own."""
-        memory = np.zeros(size)
-        self.slots[name] = address(memory)
-        self._alive.append(memory)
+        """Give a slot memory of its own, unless it has it."""
+        if name not in self._reserved:
+            self._reserved[name] = np.zeros(size)
+            self.slots[name] = address(self._reserved[name])
 
 
 def state_at(t, c):

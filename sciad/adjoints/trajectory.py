@@ -104,7 +104,7 @@ def solve_again(rhs: Rhs, trajectory: Trajectory, piece: Piece, row: int, first:
     The steps of implicit methods depend on what earlier ones left behind (Jacobian, factors, differences), so that these are others,
     to the same tolerances.
     """
-    pairs, options = piece.steps.pairs, {k: v for k, v in trajectory.options.items() if k not in ("first_step", "progress")}
+    pairs, options = piece.steps.pairs, {k: v for k, v in trajectory.options.items() if k not in ("first_step", "progress", "watch")}
     t_from, t_to, h = float(pairs[first, 0]), float(pairs[last, 0]), abs(float(pairs[first, 1]))
     if options.get("fixed_step") is not None:
         options["fixed_step"] = min(options["fixed_step"], abs(t_to - t_from))

@@ -52,7 +52,7 @@ _CALLS = {
     "arccosh": "math.acosh", "arctanh": "math.atanh", "absolute": "abs", "fabs": "abs", "gammaln": "math.lgamma", "power": "math.pow",
     "rint": "np.rint", "sign": "np.sign", "minimum": "min", "maximum": "max", "cbrt": "np.cbrt", "exp2": "np.exp2",
     "degrees": "math.degrees", "radians": "math.radians", "deg2rad": "math.radians", "rad2deg": "math.degrees",
-    "fmod": "math.fmod", "isnan": "math.isnan", "isinf": "math.isinf", "isfinite": "math.isfinite", "floor": "np.floor",
+    "fmod": "np.fmod", "isnan": "math.isnan", "isinf": "math.isinf", "isfinite": "math.isfinite", "floor": "np.floor",
     "ceil": "np.ceil", "trunc": "np.trunc", "copysign": "math.copysign", "hypot": "math.hypot",
     "signbit": "np.signbit", "expit": "vmath.sigmoid", "softplus": "vmath.softplus", "gelu": "vmath.gelu", "digamma": "scalar_kernels.psi",
     "_zeta": "scalar_kernels.zeta", **{name: f"scalar_kernels.{name}" for name in SCALAR_KERNELS},

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from sciad.ir import Region, Value
 from sciad.passes.hoist import hoist
 from sciad.passes.induction import close_counters
+from sciad.passes.peel import peel
 from sciad.passes.promote import promote
 from sciad.passes.ranges import decide_ranges
 from sciad.passes.simplify import simplify
@@ -22,10 +23,13 @@ def optimise(body: Region, lengths: Iterable[Value] = ()) -> Region:
     """The function with counters in closed form and decided comparisons gone; `lengths` are parameters that are never negative."""
     lengths = set(lengths)
     body = tidy(body)
-    for _ in range(_ROUNDS):
+    for turn in range(_ROUNDS):
         decide_ranges(body, lengths)
         close_counters(body, lengths)
         body = tidy(verified(body, "counters and ranges"))
+        if turn == 0:
+            peel(body, lengths)
+            body = tidy(verified(body, "peel"))
     body = tidy(verified(simplify(body, unroll=True), "unroll"))
     return improve_loops(body, lengths)
 

@@ -129,8 +129,19 @@ class Reverse:
         wanted = [k for k, a in enumerate(op.args) if self.activity.active(a)]
         if rule.kind == "nondiff" or not wanted:
             return
+        if op.name == "divide" and len(wanted) == 2:
+            self._quotient(op, g)
+            return
         for k, partial in zip(wanted, partials(self.b, rule, op.result, op.args, wanted)):
             self.add(op.args[k], self._scaled(g, partial, rule.singular))
+
+    def _quotient(self, op: Op, g: Value) -> None:
+        """``y = a / b`` with one division: a gains ``t = g / b``, b gains ``-t y``."""
+        a, divisor = op.args
+        inverse = self.b.pure("divide", [self.b.const(1, g.type), divisor], g.type)
+        share = self._scaled(g, inverse, True)
+        self.add(a, share)
+        self.add(divisor, self._scaled(self.b.pure("negative", [share], g.type), op.result, True))
 
     def _op_load(self, op: Op) -> None:
         g = self._take(op.result)

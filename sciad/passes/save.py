@@ -211,7 +211,7 @@ class Saver:
                 continue
             assert v.op is not None
             kept = self.kept_in.get(v)
-            cut.connect("source", ("in", v), (WORK["load"] if kept else self._work(v.op)) * trips)
+            cut.connect("source", ("in", v), (self._repeated(kept[1]) if kept else self._work(v.op)) * trips)
             for a in kept or v.op.args:
                 if not self.available(a) and a not in self.copied:
                     cut.connect(("out", a), ("in", v), INFINITE)
@@ -223,7 +223,13 @@ class Saver:
         self.cached = {v for v in seen if ("in", v) in side and ("out", v) not in side}
         return cut.flow, seen, {v for v in seen if ("out", v) not in side and v not in self.cached}
 
+    def _repeated(self, index: Value) -> float:
+        """The cost of a load at an index."""
+        return WORK["load"] * (4 if _scattered(index) else 1)
+
     def _work(self, op: Op) -> float:
+        if op.name == "load":
+            return self._repeated(op.args[1])
         if op.name in CHEAP or (op.name == "select" and op.result.type == I8):
             return 0.3 if op.result.type in (I8, B1) else 1.0  # indices cost next to nothing beside memory traffic
         return WORK.get(op.name, ELEMENTARY)
@@ -614,6 +620,14 @@ def _last_in_first_out(ops: list[Op]) -> bool:
             op.attributes.update(down=True, parallel=False)
         takes = takes or any(inside) or op.name in ("tape_release", "tape_pop")
     return takes
+
+
+def _scattered(index: Value) -> bool:
+    """Whether neighbouring trips may read far from each other: an index that is chosen or loaded."""
+    op = index.op
+    if op is None or not PURE(op):
+        return op is not None
+    return op.name in ("select", "remainder") or any(_scattered(a) for a in op.args)
 
 
 def _insert_before(ops: list[Op], op: Op, new: list[Op]) -> None:

@@ -9,7 +9,7 @@ from sciad.fold import fold
 from sciad.ir import PURE, Builder, Op, Region, Value, walk
 from sciad.passes.structure import Structure, carried, writes
 from sciad.passes.unroll import worth_unrolling
-from sciad.types import BUFFERS, is_buffer
+from sciad.types import BUFFERS, I8, is_buffer
 
 __all__ = ["simplify"]
 
@@ -125,6 +125,10 @@ class _Rebuild:
 
     def _emit_if(self, op: Op, cond: Value, regions: list[Region]) -> None:
         kept = []
+        if all(_only_indices(region) for region in regions):
+            for region in regions:
+                self.b.region.ops.extend(region.ops)
+                region.ops = []
         for k, (a, b) in enumerate(zip(regions[0].results, regions[1].results)):
             outside = self._outer_value(a, regions[0]) and self._outer_value(b, regions[1])
             if a is b:
@@ -211,6 +215,13 @@ class _Rebuild:
         for group, new in zip(varying, made.results):
             new.hint = group[3].hint or group[1].hint
             self.new[group[3]] = new
+
+
+def _only_indices(region: Region) -> bool:
+    """Whether a branch computes a few integers and nothing else: then both are computed and one is chosen."""
+    return len(region.ops) <= 3 and all(
+        op.name in ("const", "add", "subtract", "multiply", "negative") and op.result.type == I8 for op in region.ops
+    )
 
 
 def _apart(i: Value, j: Value) -> bool:

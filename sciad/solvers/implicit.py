@@ -45,7 +45,7 @@ from sciad.solvers.layout import (
     UBAND,
     ZEROS,
 )  # fmt: skip
-from sciad.solvers.linear import Banded, Dense, Krylov, Sparse, dense_complex
+from sciad.solvers.linear import Banded, Dense, Krylov, Sparse, dense_complex, dense_complex_transposed
 from sciad.solvers.rhs import Rhs
 
 __all__ = ["equip"]
@@ -83,7 +83,8 @@ def equip(slots: np.ndarray, rhs: Rhs, method: Any, linear: Any, watch: int = 0,
         POWER_AT: 2 * n,
     }  # fmt: skip
     if method.complex:
-        slots[[FACTOR_Z, SOLVE_Z, SOLVE_Z_T, GETRF_Z, GETRS_Z]] = dense_complex(n) if inner is linear else linear.addresses_z()
+        slots[[FACTOR_Z, SOLVE_Z, GETRF_Z, GETRS_Z]] = dense_complex(n) if inner is linear else linear.addresses_z()
+        slots[SOLVE_Z_T] = dense_complex_transposed(n) if inner is linear else 0
         sizes |= {LUZ_AT: 2 * inner.n**2, PIVOTSZ_AT: inner.n}
     own = method.own(n)
     memory = np.zeros(sum(sizes.values()) + len(own))

@@ -117,6 +117,22 @@ def test_regular_mass_matrix_against_the_explicit_equation(rng):
     np.testing.assert_allclose(loss(implicit, mass_matrix=m), loss(explicit), rtol=1e-7)
 
 
+def test_right_hand_side_in_python():
+    """One that is not compiled has no second derivatives: forward sensitivities."""
+
+    def opaque(t, y, p):
+        return sciad.tape.array([*linear(t, y, {"p": p}["p"])])
+
+    def loss(p, fun):
+        options = {"t_eval": TIMES, "rtol": 1e-9, "atol": 1e-9, "mass_matrix": SINGULAR}
+        return (sciad.solve_ivp(fun, (0, 1), [0.7, 3.0], args=(p,), **options).ys[1:] ** 2).sum()
+
+    p = np.array([1.5, 2.0])
+    with pytest.warns(sciad.PerformanceWarning):
+        found = sciad.grad(lambda p: loss(p, opaque))(p)
+    np.testing.assert_allclose(found, sciad.grad(lambda p: loss(p, linear))(p), rtol=1e-6)
+
+
 @pytest.mark.parametrize("adjoint", ["gauss", "quadrature", "interpolating", "backsolve"])
 def test_refusals(adjoint):
     with pytest.raises(SolveError, match="adjoint='discrete' with a method such as Rodas5P, adjoint='forward'"):

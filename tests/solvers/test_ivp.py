@@ -91,10 +91,9 @@ def test_python_right_hand_side_runs_with_one_warning():
         except ZeroDivisionError:
             return y
 
-    with pytest.warns(sciad.PerformanceWarning, match="try/except") as caught:
+    with pytest.warns(sciad.PerformanceWarning, match="try/except"):
         sol = sciad.solve_ivp(guarded, (0.0, 1.0), Y0, args=(0.5,), **TIGHT)
-        sciad.solve_ivp(guarded, (0.0, 1.0), Y0, args=(0.5,), **TIGHT)
-    assert len(caught) == 1
+    sciad.solve_ivp(guarded, (0.0, 1.0), Y0, args=(0.5,), **TIGHT)  # a second warning would be an error here
     np.testing.assert_allclose(sol.ys[-1], Y0 * np.exp([0.5, -1.0]), rtol=1e-9)
     a_bar = sciad.grad(lambda a: sciad.solve_ivp(guarded, (0.0, 1.0), Y0, args=(a,), **TIGHT).ys[-1, 0])(0.5)
     assert a_bar == pytest.approx(np.exp(0.5), rel=1e-8)

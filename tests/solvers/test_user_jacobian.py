@@ -47,10 +47,8 @@ def test_wrong_jacobians():
     def fails(t, y, rate):
         raise KeyError("in the Jacobian")
 
-    with pytest.raises((KeyError, sciad.SolveError)):
-        sol = sciad.solve_ivp(stiff, (0.0, 1.0), [1.0, 1.0], "Radau", args=(1.0,), jac=fails)
-        if not sol.success:
-            raise sciad.SolveError(sol.message)
+    with pytest.raises(KeyError, match="in the Jacobian"):
+        sciad.solve_ivp(stiff, (0.0, 1.0), [1.0, 1.0], "Radau", args=(1.0,), jac=fails)
 
 
 def test_structure_hints_are_checked():

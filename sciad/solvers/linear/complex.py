@@ -11,7 +11,7 @@ from functools import cache
 from sciad.solvers.linear.dense import OWN, UNROLLED, lapack
 from sciad.solvers.link import HEADER, load_kernels
 
-__all__ = ["dense_complex"]
+__all__ = ["dense_complex", "dense_complex_transposed"]
 
 FORM = """
 @njit(cache=False)
@@ -171,11 +171,20 @@ def solve_z_t(slots, b):
 
 
 @cache
-def dense_complex(n: int) -> tuple[int, int, int, int, int]:
-    """Addresses of `factor_z`, `solve_z` and `solve_z_t` for n unknowns, and of the functions of LAPACK that they use, or 0."""
+def dense_complex(n: int) -> tuple[int, int, int, int]:
+    """Addresses of `factor_z` and `solve_z` for n unknowns, and of the functions of LAPACK that they use, or 0."""
+    module = _kernels(n)
+    return module.factor_z.address, module.solve_z.address, *((lapack("zgetrf"), lapack("zgetrs")) if n > OWN else (0, 0))
+
+
+def dense_complex_transposed(n: int) -> int:
+    """Address of `solve_z_t` for n unknowns."""
+    return _kernels(n).solve_z_t.address
+
+
+@cache
+def _kernels(n: int):
     if n > OWN:
-        module = load_kernels(HEADER + FORM + LAPACK, "luz_lapack")
-        return module.factor_z.address, module.solve_z.address, module.solve_z_t.address, lapack("zgetrf"), lapack("zgetrs")
+        return load_kernels(HEADER + FORM + LAPACK, "luz_lapack")
     size = str(n) if n <= UNROLLED else "get_int(slots, N)"
-    module = load_kernels(HEADER + FORM + PLAIN.replace("{n}", size), f"luz_{n if n <= UNROLLED else 'n'}")
-    return module.factor_z.address, module.solve_z.address, module.solve_z_t.address, 0, 0
+    return load_kernels(HEADER + FORM + PLAIN.replace("{n}", size), f"luz_{n if n <= UNROLLED else 'n'}")

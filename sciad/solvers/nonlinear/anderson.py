@@ -150,8 +150,8 @@ def mix_row(width, m, x, f, state):
 
     `state` holds the largest norm of x, the number of differences, the damping, the lowest norm of f, the norm of f before; then the
     vectors x and f of the step before, those with the lowest norm of f, the differences of x and of f, their Gram matrix and scratch
-    memory.  Where f grows tenfold over its lowest norm, the row goes back there, forgets its differences and halves its steps.  Wide rows begin with plain
-    steps and go on so as long as each halves f: differences of many unknowns would gain nothing there and cost more than they save.
+    memory.  Where f grows tenfold over its lowest norm, the row goes back there, forgets its differences and halves its steps.  Wide rows
+    begin with plain steps and go on so as long as each halves f: differences would gain little there and cost more than they save.
     """
     memory = state + 64
     gram = memory + 8 * width * (4 + 2 * m)

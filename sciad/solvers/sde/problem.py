@@ -140,9 +140,12 @@ def threads() -> int:
 
 
 def run_blocks(make: Callable[[], Workspace], kernel: Callable, n_blocks: int, progress: Callable[[float], None] | None = None) -> None:
-    """Run ``kernel(slots, reals, first, last)`` over all blocks, in pieces, on all cores; every thread has a workspace of its own."""
+    """Run ``kernel(slots, reals, first, last)`` over all blocks, in pieces, on all cores; every thread has a workspace of its own.
+
+    Many blocks are many pieces: between them Ctrl-C is answered, progress shown, and a thread that is done helps the others.
+    """
     n_threads = min(threads(), n_blocks)
-    pieces = min(n_blocks, n_threads if progress is None else max(n_threads, 20))
+    pieces = min(n_blocks, 20 * n_threads) if progress is not None or n_blocks >= 64 * n_threads else n_threads
     bounds = np.linspace(0, n_blocks, pieces + 1).astype(int)
     if n_threads == 1:
         workspace = make()

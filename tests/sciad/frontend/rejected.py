@@ -394,7 +394,7 @@ What CPython, NumPy and compiled code do differently is settled as follows;
 | an array that is written overlaps another argument or capture | `ShapeError` |
 | integer division or modulo by zero | `ZeroDivisionError` |
 | float division by zero, `math.log(0.0)`, `math.sqrt(-1.0)` | `inf` and `nan`, as in NumPy |
-| an index out of range | `IndexError` for constant indices outside of loops and branches; for all with `SCIAD_BOUNDSCHECK=1`; else undefined, as in numba |
+| an index out of range | `IndexError` for constants outside of loops and branches, for all with `SCIAD_BOUNDSCHECK=1`; else undefined |
 | `and` / `or` as values | Python's: the operand that decides |
 | a loop over a dict | in the order of insertion |
 | integers | 64 bits, wrapping around |

@@ -1,6 +1,6 @@
 """Simplification and dead code: what goes, and what must stay."""
 
-# ruff: noqa: F841, RET501
+# ruff: noqa: F841
 from __future__ import annotations
 
 import math
