@@ -72,12 +72,12 @@ class Block:
         found = [getattr(kernels, name).address for name in ("block_factor", "block_solve", "block_solve_t", "block_multiply")]
         return LinearSolver(*found, inner.getrf, inner.getrs, kernels.block_evaluate.address if inner.evaluate else 0)
 
-    def addresses_z(self) -> tuple[int, int, int, int, int]:
+    def addresses_z(self) -> tuple[int, int, int, int]:
         """The complex solver, as `dense_complex`."""
-        factor, solve, _, getrf, getrs = dense_complex(self.inner.n)
+        factor, solve, getrf, getrs = dense_complex(self.inner.n)
         self.context.slots[[C_FACTOR_Z, C_SOLVE_Z]] = factor, solve
         kernels = _compiled()
-        return kernels.block_factor_z.address, kernels.block_solve_z.address, kernels.block_solve_t.address, getrf, getrs
+        return kernels.block_factor_z.address, kernels.block_solve_z.address, getrf, getrs
 
 
 def transposed(linear: Any) -> Any:
