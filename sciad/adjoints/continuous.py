@@ -209,11 +209,11 @@ def checked_bar(ys_bar, ys: np.ndarray) -> np.ndarray:
 
 def time_cotangents(rhs: Rhs, trajectory: Trajectory, ys_bar: np.ndarray, y0_bar: np.ndarray):
     """(t0_bar, t1_bar, t_eval_bar (m,) or None) of the exact flow."""
-    (t0, t1), p = trajectory.span, trajectory.p
-    f0 = state_derivative(rhs, t0, trajectory.y0, p)
+    (t0, t1), p, mass = trajectory.span, trajectory.p, trajectory.options.get("mass")
+    f0 = state_derivative(rhs, t0, trajectory.y0, p, mass)
     t0_bar = -float(f0 @ y0_bar)
     if trajectory.every_step:
         t0_bar += float(f0 @ ys_bar[0])  # the first saved state is y0, whatever t0
-        t1_bar = float(state_derivative(rhs, t1, trajectory.ys[-1], p) @ ys_bar[-1]) if trajectory.n_steps > 0 else 0.0
+        t1_bar = float(state_derivative(rhs, t1, trajectory.ys[-1], p, mass) @ ys_bar[-1]) if trajectory.n_steps > 0 else 0.0
         return t0_bar, t1_bar, None
-    return t0_bar, 0.0, np.einsum("mi,mi->m", saved_derivatives(rhs, trajectory.wanted, trajectory.ys, p), ys_bar)
+    return t0_bar, 0.0, np.einsum("mi,mi->m", saved_derivatives(rhs, trajectory.wanted, trajectory.ys, p, mass), ys_bar)

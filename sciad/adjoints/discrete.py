@@ -78,7 +78,7 @@ class Discrete:
         method = find_method(options.get("method", "Tsit5"))
         if isinstance(method, Auto):  # the tangent must take the steps of the plain solve: find out by which method they are
             inner = {name: value for name, value in options.items() if name not in ("method", *RECORDS)}
-            pieces = forward_solve(rhs, t_span, y0, p, method, t_eval, inner).pieces
+            pieces = forward_solve(rhs, t_span, y0, p, method, t_eval, inner, with_mass=True).pieces
             method = next((piece.method for piece in pieces if piece.method.implicit), pieces[0].method)
         options["method"] = method
         tangents = Tangents(error_control=method.implicit)

@@ -51,7 +51,8 @@ class Forward:
         method = find_method(options.get("method", "Tsit5"))
         n, columns, solution, times = rhs.n, rhs.n + rhs.n_p, None, t_eval
         if any(options.get(name) for name in RECORDS):  # a record must be of y alone
-            solution = forward_solve(rhs, t_span, y0, p, method, t_eval, {k: v for k, v in options.items() if k != "method"})
+            inner = {k: v for k, v in options.items() if k != "method"}
+            solution = forward_solve(rhs, t_span, y0, p, method, t_eval, inner, with_mass=True)
             times = solution.t
         inner = {k: v for k, v in options.items() if k not in RECORDS}
         parts, chunk = [], self.chunk or max(1, STATES_AT_ONCE // n)

@@ -12,6 +12,7 @@ from sciad.backend import call_address, data_address
 from sciad.errors import SolveError
 from sciad.solvers.integrate import RawSolution, integrate
 from sciad.solvers.link import link
+from sciad.solvers.mass import slope
 from sciad.solvers.rhs import Rhs
 from sciad.solvers.status import Status
 
@@ -24,7 +25,7 @@ def forward_solve(rhs: Rhs, t_span, y0, p, method: Any, t_eval, options: dict[st
     `with_mass`: the way back knows mass matrices.
     """
     if options.get("mass") is not None and not with_mass:
-        raise SolveError("with a mass matrix, only the discrete adjoint in reverse mode is known; use adjoint='discrete'")
+        refuse_mass(options)
     for name in ("stops", "jumps"):
         if options.get(name) is not None:
             raise ValueError(f"{name} cannot be differentiated by this adjoint; leave them out")
@@ -37,16 +38,18 @@ def forward_solve(rhs: Rhs, t_span, y0, p, method: Any, t_eval, options: dict[st
 
 
 def refuse_mass(options: dict[str, Any] | None) -> None:
-    """SolveError for M y' = f: the equations of continuous adjoints and of tangents here are those of y' = f."""
+    """SolveError for M y' = f: the equations of continuous adjoints here are those of y' = f."""
     if options and options.get("mass") is not None:
         raise SolveError(
-            "continuous adjoints and forward sensitivities are for y' = f, not for mass matrices; use adjoint='discrete' with a method "
-            "such as Rodas5P, or multiply by the inverse in the right-hand side where M is regular"
+            "continuous adjoints are for y' = f, not for mass matrices; use adjoint='discrete' with a method such as Rodas5P, "
+            "adjoint='forward', or multiply by the inverse in the right-hand side where M is regular"
         )
 
 
-def state_derivative(rhs: Rhs, t: float, y: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """f(t, y, p), evaluated once from Python; SolveError if the right-hand side aborts."""
+def state_derivative(rhs: Rhs, t: float, y: np.ndarray, p: np.ndarray, mass: np.ndarray | None = None) -> np.ndarray:
+    """y' at one state, from Python: f(t, y, p) or, with a mass matrix, see `slope`; SolveError if the right-hand side aborts."""
+    if mass is not None:
+        return slope(rhs, float(t), y, p, mass)
     y, p, dy = np.ascontiguousarray(y), np.ascontiguousarray(p), np.empty(rhs.n)
     function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_double, *[ctypes.c_ssize_t] * 3)(rhs.f)
     if function(t, y.ctypes.data, p.ctypes.data, dy.ctypes.data) != 0:
@@ -54,8 +57,10 @@ def state_derivative(rhs: Rhs, t: float, y: np.ndarray, p: np.ndarray) -> np.nda
     return dy
 
 
-def saved_derivatives(rhs: Rhs, times: np.ndarray, ys: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """f at saved times (m,) and states (m, n), shape (m, n); SolveError if the right-hand side aborts."""
+def saved_derivatives(rhs: Rhs, times: np.ndarray, ys: np.ndarray, p: np.ndarray, mass: np.ndarray | None = None) -> np.ndarray:
+    """y' at saved times (m,) and states (m, n), shape (m, n); SolveError if the right-hand side aborts."""
+    if mass is not None:
+        return np.array([slope(rhs, float(t), y, p, mass) for t, y in zip(times, ys)]).reshape(ys.shape)
     times, ys, p = (np.ascontiguousarray(x, np.float64) for x in (times, ys, p))
     dys = np.empty(ys.shape)
     failed = _evaluate()(rhs.f, times, ys, p, dys)

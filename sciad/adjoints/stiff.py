@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sciad.adjoints.layout import F_PLAIN, REV, STEP_BAR
-from sciad.adjoints.primal import forward_solve, state_derivative
+from sciad.adjoints.primal import forward_solve, saved_derivatives, state_derivative
 from sciad.adjoints.radau_bar import radau_bar
 from sciad.adjoints.rosenbrock_bar import rosenbrock_bar
 from sciad.adjoints.sdirk_bar import sdirk_bar
@@ -87,11 +87,9 @@ class StiffSweep(Sweep):
 
 
 def reverse_pieces(rhs: Rhs, kept: PiecewiseResiduals, ys_bar: np.ndarray, times: bool):
-    """The cotangents that `Discrete.backward` returns; SolveError for those of times where there is a mass matrix."""
-    if times and kept.mass is not None:
-        raise SolveError("with a mass matrix, derivatives with respect to times are not known; keep t_span and t_eval constant")
+    """The cotangents that `Discrete.backward` returns; with a mass matrix, those of all times are of the exact flow."""
     y_bar, p_bar = np.zeros(rhs.n), np.zeros(rhs.n_p)
-    wanted_bar = np.zeros(len(kept.wanted)) if times and not kept.every_step else np.empty(0)
+    wanted_bar = np.zeros(len(kept.wanted)) if times and not kept.every_step and kept.mass is None else np.empty(0)
     end = len(kept.wanted)
     for number in reversed(range(len(kept.pieces))):
         piece = kept.pieces[number]
@@ -99,10 +97,11 @@ def reverse_pieces(rhs: Rhs, kept: PiecewiseResiduals, ys_bar: np.ndarray, times
         first = int(np.searchsorted(sign * kept.wanted[:end], sign * piece.start, side="right")) if number > 0 else 0
         _reverse_piece(rhs, kept, piece, slice(first, end), ys_bar, wanted_bar, y_bar, p_bar)
         end = first
-    cotangents = _time_cotangents(rhs, kept, ys_bar, wanted_bar, y_bar, times)
     if kept.mass is not None:
         y_bar = _before_consistent(rhs, kept, y_bar, p_bar)
-    return y_bar, p_bar, *cotangents
+        if times and not kept.every_step:
+            wanted_bar = np.einsum("mi,mi->m", saved_derivatives(rhs, kept.wanted, kept.ys, kept.p, kept.mass), ys_bar)
+    return y_bar, p_bar, *_time_cotangents(rhs, kept, ys_bar, wanted_bar, y_bar, times)
 
 
 def _before_consistent(rhs: Rhs, kept: PiecewiseResiduals, y_bar: np.ndarray, p_bar: np.ndarray) -> np.ndarray:
@@ -120,7 +119,7 @@ def _before_consistent(rhs: Rhs, kept: PiecewiseResiduals, y_bar: np.ndarray, p_
     call(rhs.aug(), t0, start.y, kept.p, dy, tape)
     call(rhs.rev(), t0, start.y, kept.p, tape, w, y0_bar, added, t_bar)
     p_bar += added
-    return y0_bar
+    return y0_bar - start.right @ (start.right.T @ y0_bar)  # zero but for rounding: algebraic components are not free
 
 
 def _reverse_piece(rhs: Rhs, kept: PiecewiseResiduals, piece: Piece, part: slice, ys_bar, wanted_bar, y_bar, p_bar) -> None:
@@ -141,11 +140,11 @@ def _time_cotangents(rhs: Rhs, kept: PiecewiseResiduals, ys_bar, wanted_bar, y_b
     if not times:
         return 0.0, 0.0, None
     t0, t1 = kept.pieces[0].start, float(kept.pieces[-1].steps.times[-1])
-    f0 = state_derivative(rhs, t0, kept.y0, kept.p)
+    f0 = state_derivative(rhs, t0, kept.y0, kept.p, kept.mass)
     t0_bar = -float(f0 @ y_bar)
     if not kept.every_step:
         return t0_bar, 0.0, wanted_bar
     t0_bar += float(f0 @ ys_bar[0])  # the first saved state is y0, whatever t0
     moved = len(kept.wanted) > 1
-    return t0_bar, float(state_derivative(rhs, t1, kept.ys[-1], kept.p) @ ys_bar[-1]) if moved else 0.0, None
+    return t0_bar, float(state_derivative(rhs, t1, kept.ys[-1], kept.p, kept.mass) @ ys_bar[-1]) if moved else 0.0, None
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from sciad.adjoints.primal import forward_solve, refuse_mass, saved_derivatives, state_derivative
+from sciad.adjoints.primal import forward_solve, saved_derivatives, state_derivative
 from sciad.adjoints.reverse_rhs import address
 from sciad.backend import call_address
 from sciad.solvers.link import HEADER, load_kernels, source_of
@@ -53,7 +53,6 @@ class Tangents:
 
         SolveError if the solve fails.
         """
-        refuse_mass(options)
         y0_dot, p_dot, n = np.asarray(y0_dot, np.float64), np.ascontiguousarray(p_dot, np.float64), rhs.n
         context = np.zeros(S_SIZE)
         context.view(np.int64)[: S_P_DOT + 1] = rhs.jvp(), address(p), n, rhs.n_p, len(p_dot), address(p_dot)
@@ -72,7 +71,9 @@ class Tangents:
         if options.get("fixed_step") is None:
             options |= self._tolerances(options, n, p, y0_dot, p_dot)
         method = find_method(options.pop("method", "Tsit5"))
-        solution = forward_solve(both, t_span, np.concatenate([y0, y0_dot.ravel()]), context, method, t_eval, options)
+        if options.get("mass") is not None:  # the consistent initial tangents are the derivatives of the consistent initial state
+            options["mass"] = np.kron(np.eye(1 + len(p_dot)), options["mass"])
+        solution = forward_solve(both, t_span, np.concatenate([y0, y0_dot.ravel()]), context, method, t_eval, options, with_mass=True)
         states = solution.ys.reshape(len(solution.t), 1 + len(p_dot), n)
         return solution, np.ascontiguousarray(states[:, 0]), states[:, 1:].transpose(1, 0, 2)
 
@@ -103,21 +104,23 @@ def directional(tangents: Tangents, exact_flow: bool, rhs: Rhs, t_span, y0, p, t
     options, y0, p = dict(options or {}), np.array(y0, np.float64), np.array(p, np.float64)
     p_dot = np.zeros(rhs.n_p) if p_dot is None else np.asarray(p_dot, np.float64)
     y0_dot = np.zeros(rhs.n) if y0_dot is None else np.asarray(y0_dot, np.float64)
-    start = y0_dot - state_derivative(rhs, t_span[0], y0, p) * t_span_dot[0] if t_span_dot[0] else y0_dot
+    mass = options.get("mass")
+    moved = state_derivative(rhs, t_span[0], y0, p, mass) * t_span_dot[0] if t_span_dot[0] else np.zeros(rhs.n)
+    start = y0_dot - moved
     inner, plain = {k: v for k, v in options.items() if k not in RECORDS}, None
     slopes = t_eval_dot is not None and not exact_flow
     if slopes or any(options.get(name) for name in RECORDS):  # a record must be of y alone
         given = options | {"dense_output": True} if slopes else options
         method = find_method(options.get("method", "Tsit5"))
-        plain = forward_solve(rhs, t_span, y0, p, method, t_eval, {k: v for k, v in given.items() if k != "method"})
+        plain = forward_solve(rhs, t_span, y0, p, method, t_eval, {k: v for k, v in given.items() if k != "method"}, with_mass=True)
     saved, ys, s = tangents.solve(rhs, t_span, y0, p, plain.t if plain else t_eval, inner, start[None], p_dot[None])
     solution, ys_dot = plain or replace(saved, ys=ys), s[0].copy()
     if t_eval is None:
-        ys_dot[0] = y0_dot  # the first saved state is y0, whatever t0
+        ys_dot[0] = y0_dot if mass is None else ys_dot[0] + moved  # the first saved state is y0 (made consistent), whatever t0
         if t_span_dot[1] and len(ys_dot) > 1:
-            ys_dot[-1] += state_derivative(rhs, t_span[1], solution.ys[-1], p) * t_span_dot[1]
+            ys_dot[-1] += state_derivative(rhs, t_span[1], solution.ys[-1], p, mass) * t_span_dot[1]
     elif t_eval_dot is not None:
-        dys = saved_derivatives(rhs, solution.t, solution.ys, p)
+        dys = saved_derivatives(rhs, solution.t, solution.ys, p, mass)
         if slopes and solution.naccept > 0:
             inside = ~np.isin(solution.t, solution.steps.times)
             dys[inside] = solution.sol.derivative(solution.t[inside]).T

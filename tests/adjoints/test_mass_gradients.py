@@ -1,0 +1,134 @@
+"""Gradients through mass matrices, from `solve_ivp`: closed forms, Robertson as a DAE, times, forward mode, initial values."""
+
+import numpy as np
+import pytest
+
+import sciad
+from sciad.adjoints import Discrete, Forward
+from sciad.errors import SolveError
+from sciad.field import Field
+from sciad.solvers.rhs import Rhs
+
+SINGULAR, TIMES = np.diag([1.0, 0.0]), np.array([0.0, 0.4, 1.0])
+K = np.array([0.04, 3e7, 1e4])
+#: dy(1e5)/dk and dy(1e5)/d(y1, y2)(0) with y3(0) = 1 - y1(0) - y2(0): Radau IIA of order 13 in 128 bits with exact sensitivities.
+ROBER_K = [
+    [-0.7930471281178416, -5.281803362167287e-10, 3.1690758341095058e-06],
+    [-1.4688907582348197e-06, -2.189842410432404e-15, 5.864276819569827e-12],
+    [0.7930485970085998, 5.28182526059139e-10, -3.169081698386325e-06],
+]
+ROBER_Y = [
+    [3.968728230227509e-06, -4.059873026075745e-10, 0.0],
+    [1.645035079713272e-11, -1.682814533937846e-15, 0.0],
+    [-3.968744680578306e-06, 4.0598898542210844e-10, 0.0],
+]
+
+
+def linear(t, y, p):
+    return [-p[0] * y[0] + y[1], y[0] + y[1] - p[1] * np.sin(t)]
+
+
+def closed_form(t, t0, start, p):
+    """y1' = -c y1 + q sin t with c = 1 + p0, q = p1; y2 = q sin t - y1."""
+    c, q = 1.0 + p[0], p[1]
+    part = [q * (c * np.sin(s) - np.cos(s)) / (1.0 + c * c) for s in (t, t0)]
+    y = (start - part[1]) * np.exp(-c * (t - t0)) + part[0]
+    return np.stack([y, q * np.sin(t) - y], axis=-1)
+
+
+def solve(y0, p, t0, times, method="auto", adjoint="auto"):
+    options = {"rtol": 1e-10, "atol": 1e-11, "mass_matrix": SINGULAR, "adjoint": adjoint}
+    return sciad.solve_ivp(linear, (t0, 1.0), y0, method, times, args=(p,), **options).ys
+
+
+def differences(function, x):
+    """Gradient of a scalar function by the complex step."""
+    return np.array([function(x + 1e-30j * e).imag / 1e-30 for e in np.eye(len(x))])
+
+
+@pytest.mark.parametrize(("method", "adjoint"), [("auto", "auto"), ("Rodas4", "discrete"), ("RadauIIA5", "auto"), ("Rodas5P", "forward")])
+def test_gradient_of_everything(method, adjoint, rng):
+    """y0 (inconsistent), parameters, t0 and saved times, t0 among them; the algebraic initial value has the derivative 0."""
+    weights = rng.normal(size=(3, 2))
+    x = np.array([0.7, 9.0, 1.5, 2.0, 0.1, 0.4, 1.0])  # y0, p, t0, two times
+
+    def loss(x):
+        times = sciad.tape.array([x[4], x[5], x[6]]) if sciad.tape.is_traced(x) else x[4:]
+        return (weights * solve(x[:2], x[2:4], x[4], times, method, adjoint)).sum()
+
+    def exact(x):
+        return np.sum(weights * closed_form(x[4:], x[4], x[0], x[2:4]))
+
+    value, found = sciad.value_and_grad(loss)(x)
+    assert value == pytest.approx(exact(x), rel=1e-7)
+    np.testing.assert_allclose(found, differences(exact, x), rtol=2e-6, atol=1e-7)
+    assert found[1] == 0.0
+    x_dot = rng.normal(size=7)
+    assert sciad.jvp(loss, (x,), (x_dot,))[1] == pytest.approx(differences(exact, x) @ x_dot, rel=2e-6)
+
+
+@pytest.mark.parametrize("adjoint", ["discrete", "forward"])
+def test_every_step_saved(adjoint, rng):
+    """The first saved state is the consistent one, and depends on p and t0."""
+    weights = rng.normal(size=2)
+    x = np.array([0.7, 9.0, 1.5, 2.0, 0.1])
+
+    def loss(x):
+        ys = solve(x[:2], x[2:4], x[4], None, "Rodas5P", adjoint)
+        return (weights * ys[0]).sum() + ys[-1][0]
+
+    def exact(x):
+        return np.sum(weights * closed_form(x[4], x[4], x[0], x[2:4])) + closed_form(1.0, x[4], x[0], x[2:4])[0]
+
+    np.testing.assert_allclose(sciad.grad(loss)(x), differences(exact, x), rtol=2e-6, atol=1e-7)
+
+
+def rober(dy, t, y, k):
+    dy[0] = -k[0] * y[0] + k[2] * y[1] * y[2]
+    dy[1] = k[0] * y[0] - k[1] * y[1] * y[1] - k[2] * y[1] * y[2]
+    dy[2] = y[0] + y[1] + y[2] - 1.0
+
+
+@pytest.mark.parametrize(("adjoint", "rtol"), [(Discrete(), 1e-10), (Forward(), 1e-8)], ids=["discrete", "forward"])
+def test_robertson(adjoint, rtol):
+    rhs = Rhs.of(Field(rober, (3,), (K,), inplace=True))
+    options = {"method": "Rodas5P", "rtol": rtol, "atol": 1e-5 * rtol, "mass": np.diag([1.0, 1.0, 0.0])}
+    _, kept = adjoint.forward(rhs, (0.0, 1e5), np.array([1.0, 0.0, 0.0]), K, np.array([1e5]), options)
+    for row in range(3):
+        y0_bar, p_bar, *_ = adjoint.backward(rhs, kept, np.eye(3)[row : row + 1], False)
+        np.testing.assert_allclose(p_bar, ROBER_K[row], rtol=1e-6)
+        np.testing.assert_allclose(y0_bar, ROBER_Y[row], rtol=1e-5)
+
+
+def test_regular_mass_matrix_against_the_explicit_equation(rng):
+    m = np.eye(3) + 0.3 * rng.normal(size=(3, 3))
+    inverse, x, times = np.linalg.inv(m), rng.normal(size=3), np.array([0.3, 1.0])
+
+    def implicit(t, y, a):
+        return a * np.sin(y) - y
+
+    def explicit(t, y, a):
+        return inverse @ (a * np.sin(y) - y)
+
+    def loss(fun, **given):
+        options = {"t_eval": times, "rtol": 1e-10, "atol": 1e-11, **given}
+        return sciad.grad(lambda x: (sciad.solve_ivp(fun, (0, 1), x, args=(2.0 * x,), **options).ys ** 2).sum())(x)
+
+    np.testing.assert_allclose(loss(implicit, mass_matrix=m), loss(explicit), rtol=1e-7)
+
+
+@pytest.mark.parametrize("adjoint", ["gauss", "quadrature", "interpolating", "backsolve"])
+def test_refusals(adjoint):
+    with pytest.raises(SolveError, match="adjoint='discrete' with a method such as Rodas5P, adjoint='forward'"):
+        sciad.grad(lambda p: solve(np.ones(2), p, 0.0, TIMES, "Rodas5P", adjoint).sum())(np.ones(2))
+
+
+def test_mass_matrix_and_events_are_not_differentiated():
+    with pytest.raises(sciad.SciadError, match="mass_matrix"):
+        sciad.grad(lambda m: sciad.solve_ivp(lambda t, y: -y, (0, 1), np.ones(2), t_eval=[1.0], mass_matrix=m).ys.sum())(2.0 * np.eye(2))
+    with pytest.raises(SolveError, match="events"):
+        sciad.grad(
+            lambda p: sciad.solve_ivp(
+                linear, (0, 1), np.ones(2), t_eval=[1.0], args=(p,), mass_matrix=SINGULAR, events=lambda t, y, p: y[0] - 0.5
+            ).ys.sum()
+        )(np.ones(2))
