@@ -27,7 +27,8 @@ class Automatic:
     """Chooses by the method of the solve, and for method "auto" by what it met: see `which`.
 
     Steps whose transpose is known: `Discrete`, which needs no reverse solve and is exact for what was computed.  Others (NDF, and
-    Rosenbrock's where f has no second derivatives to offer): `Gauss`, piece by piece with a reverse solve of the same kind; with a mass matrix, `Forward`.
+    Rosenbrock's where f has no second derivatives to offer): `Gauss`, piece by piece with a reverse solve of the same kind; with a
+    mass matrix, `Forward`.
     """
 
     discrete: Discrete = Discrete()

@@ -8,6 +8,7 @@ from sciad.adjoints import Discrete, Forward
 from sciad.errors import SolveError
 from sciad.field import Field
 from sciad.solvers.rhs import Rhs
+from tests.solvers.test_mass_ivp import CAPACITIES, transistor_amplifier
 
 SINGULAR, TIMES = np.diag([1.0, 0.0]), np.array([0.0, 0.4, 1.0])
 K = np.array([0.04, 3e7, 1e4])
@@ -98,6 +99,22 @@ def test_robertson(adjoint, rtol):
         y0_bar, p_bar, *_ = adjoint.backward(rhs, kept, np.eye(3)[row : row + 1], False)
         np.testing.assert_allclose(p_bar, ROBER_K[row], rtol=1e-6)
         np.testing.assert_allclose(y0_bar, ROBER_Y[row], rtol=1e-5)
+
+
+def test_transistor_amplifier():
+    """M neither diagonal nor well scaled: parameters against differences; only the differences of voltages that M sees have derivatives."""
+    y0, p = np.array([0.0, 3, 3, 6, 3, 3, 6, 0]), np.array([6.0, 9000.0])
+
+    def loss(y0, p, adjoint="discrete"):
+        options = {"rtol": 1e-9, "atol": 1e-9, "mass_matrix": CAPACITIES, "adjoint": adjoint, "args": (p,)}
+        return (sciad.solve_ivp(transistor_amplifier, (0, 0.01), y0, "Rodas5P", [0.005, 0.01], **options).ys ** 2).sum()
+
+    y0_bar, p_bar = sciad.grad(loss, argnums=(0, 1))(y0, p)
+    steps = 1e-4 * np.diag(p)
+    slopes = [(loss(y0, p + step) - loss(y0, p - step)) / (2 * step.sum()) for step in steps]
+    np.testing.assert_allclose(p_bar, slopes, rtol=2e-6)
+    np.testing.assert_allclose(sciad.grad(loss, argnums=0)(y0, p, "forward"), y0_bar, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(y0_bar[[0, 3, 6]] + y0_bar[[1, 4, 7]], 0.0, atol=1e-9)
 
 
 def test_regular_mass_matrix_against_the_explicit_equation(rng):

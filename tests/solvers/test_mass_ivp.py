@@ -185,3 +185,34 @@ def test_refusals():
 def test_identity_changes_nothing():
     plain = sciad.solve_ivp(lambda t, y: -y, (0, 1), [1.0, 2.0], "Tsit5")
     assert np.array_equal(sciad.solve_ivp(lambda t, y: -y, (0, 1), [1.0, 2.0], "Tsit5", mass_matrix=np.eye(2)).ys, plain.ys)
+
+
+CAPACITIES = np.zeros((8, 8))
+for _first, _c in ((0, 1e-6), (3, 3e-6), (6, 5e-6)):
+    CAPACITIES[_first : _first + 2, _first : _first + 2] = [[-_c, _c], [_c, -_c]]
+CAPACITIES[2, 2], CAPACITIES[5, 5] = -2e-6, -4e-6
+
+
+def transistor_amplifier(dy, t, y, p):
+    """Hairer & Wanner VI.1, and the test set of CWI / Bari; supply p[0], resistances p[1]."""
+    first, second = 1e-6 * (np.exp((y[1] - y[2]) / 0.026) - 1.0), 1e-6 * (np.exp((y[4] - y[5]) / 0.026) - 1.0)
+    dy[0] = (y[0] - 0.1 * np.sin(200.0 * np.pi * t)) / 1000.0
+    dy[1] = (2.0 * y[1] - p[0]) / p[1] + 0.01 * first
+    dy[2] = y[2] / p[1] - first
+    dy[3] = (y[3] - p[0]) / p[1] + 0.99 * first
+    dy[4] = (2.0 * y[4] - p[0]) / p[1] + 0.01 * second
+    dy[5] = y[5] / p[1] - second
+    dy[6] = (y[6] - p[0]) / p[1] + 0.99 * second
+    dy[7] = y[7] / p[1]
+
+
+@pytest.mark.parametrize("method", ["Rodas5P", "RadauIIA5"])
+def test_transistor_amplifier(method):
+    """M is neither diagonal nor well scaled; end values of the test set."""
+    end = [
+        -0.5562145012262709e-2, 0.3006522471903042e1, 0.2849958788608128e1, 0.2926422536206241e1, 0.2704617865010554e1,
+        0.2761837778393145e1, 0.4770927631616772e1, 0.1236995868091548e1,
+    ]  # fmt: skip
+    options = {"args": (np.array([6.0, 9000.0]),), "mass_matrix": CAPACITIES, "rtol": 1e-7, "atol": 1e-7}
+    found = sciad.solve_ivp(transistor_amplifier, (0, 0.2), [0.0, 3, 3, 6, 3, 3, 6, 0], method, [0.2], **options)
+    np.testing.assert_allclose(found.ys[-1], end, rtol=1e-6)
