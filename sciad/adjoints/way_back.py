@@ -73,10 +73,11 @@ class Sweep:
         self.work = np.zeros(2 + 4 * n + len(self.residuals.method.dense) * (4 * n + tape_size))
         known, key = _SLOTS.setdefault(rhs, {}), (self.residuals.method, self.residuals.steps.store)
         if key not in known:
-            slots = known[key] = np.zeros(ALL_SLOTS, np.int64)
+            slots = np.zeros(ALL_SLOTS, np.int64)
             slots[[N, N_STAGES, N_EXTRA, FSAL]] = rhs.n, tableau.n_stages, tableau.n_extra, tableau.fsal
             slots[[STORE, STAGE_STRIDE, TAPE_STRIDE]] = TAPES if key[1] == "tapes" else STATES, 8 * rhs.n, 8 * tape_size
             slots[[F, F_PLAIN, REV, STEP, STEP_BAR]] = rhs.aug(), rhs.f, rhs.rev(), key[0].step, step_bar(key[0])
+            known[key] = slots  # last: other threads copy what they find
         self.slots = known[key].copy()
 
     def run(self):
