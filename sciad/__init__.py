@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from sciad.adjoints import find_adjoint
 from sciad.api import derivative_source, grad, hvp, jvp, value_and_grad, vjp
-from sciad.errors import MissingRule, PerformanceWarning, SciadError, ShapeError, SolveError, UnsupportedSyntax
+from sciad.errors import ConditionWarning, MissingRule, PerformanceWarning, SciadError, ShapeError, SolveError, UnsupportedSyntax
 from sciad.jit import jit
 from sciad.solvers.ivp import find_adjoints_with, solve_ivp
 from sciad.tape import checkpoint, custom_jvp, custom_vjp, stop_gradient
@@ -22,7 +22,8 @@ if TYPE_CHECKING:  # what follows is imported when first asked for
     from sciad.solvers.sde import solve_sde
 
 __all__ = [
-    "MissingRule", "PerformanceWarning", "SciadError", "ShapeError", "SolveError", "UnsupportedSyntax", "cache", "check_grads",
+    "ConditionWarning", "MissingRule",
+    "PerformanceWarning", "SciadError", "ShapeError", "SolveError", "UnsupportedSyntax", "cache", "check_grads",
     "checkpoint", "compare_gradients", "custom_jvp", "custom_vjp", "derivative_source", "ensemble", "fit",
     "fixed_point", "grad", "hessian", "hvp",
     "jacfwd", "jacobian", "jacrev", "jit", "jvp", "linalg", "minimize", "nn", "optim", "root", "solve_ivp", "solve_sde", "steady_state",

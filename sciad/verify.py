@@ -26,7 +26,7 @@ def verified(region: Region, after: str) -> Region:
 
 
 def verify(region: Region, after: str = "") -> None:
-    """Raise MalformedIR unless every value is defined once, before its use, in scope (constants: anywhere), and operations have their types."""
+    """Raise MalformedIR unless every value is defined once, before its use, in scope (constants anywhere), and types are right."""
     _Check(after).region(region, set())
 
 

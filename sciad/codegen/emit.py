@@ -187,7 +187,9 @@ class Emitter:
             return f"vmath.{name}({', '.join(strip(a) for a in args)})"
         function = _CALLS.get(name) or (f"math.{name}" if name in _IN_MATH else None)
         if function is None:
-            raise MissingRule(f"line {op.line}: `{name}` has no compiled form; write it with other functions, or leave the function to the tape tier")
+            raise MissingRule(
+                f"line {op.line}: `{name}` has no compiled form; write it with other functions, or leave the function to the tape tier"
+            )
         if name in ("minimum", "maximum") and type_ != I8:
             function = f"np.{name}"
         text = f"{function}({', '.join(strip(a) for a in args)})"

@@ -128,7 +128,7 @@ class Activity:
                         self._mark(self.useful, self._is_useful(r), x)
                     self._backward(inner)
             elif op.name in ("for", "while"):
-                for initial, parameter, following, result in carried(op):
+                for _, parameter, following, result in carried(op):
                     wanted = self._is_useful(result) or self._is_useful(parameter)
                     self._mark(self.useful, wanted, following)
                 self._backward(op.regions[0])

@@ -1,7 +1,7 @@
 """Shadow buffers made during the primal sweep, for memory that is chosen at run time.
 
-Where a buffer is the result of an `if` or is carried by a loop (``cur, nxt = nxt, cur``), the shadow must be chosen with it: every member of
-such a class of memory gets a twin, made where it is made and carried where it is carried.
+Where a buffer is the result of an `if` or is carried by a loop (``cur, nxt = nxt, cur``), the shadow must be chosen with it: every
+member of such a class of memory gets a twin, made where it is made and carried where it is carried.
 """
 
 from __future__ import annotations

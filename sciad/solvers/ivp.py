@@ -296,7 +296,12 @@ class _Solve:
             y0_dot = None if full[0] is None else np.asarray(full[0], float).reshape(-1)
             p_dot = self.field.pack_tangents(full[4:])
             span_dot = float(full[1] or 0.0), float(full[2] or 0.0)
-            ys_dot = self._guarded(adjoint.jvp, *problem, y0_dot, p_dot, span_dot, full[3])[1]
+            given = problem
+            if self.t_eval is None and not any(span_dot):  # a solve with tangents may take other steps: ask for the states at these
+                given = (*problem[:3], raw.t, options)
+            ys_dot = self._guarded(adjoint.jvp, *given, y0_dot, p_dot, span_dot, full[3])[1]
+            if len(ys_dot) != len(raw.ys):
+                raise SciadError("forward derivative of every accepted step with respect to t_span; give t_eval")
             return ys_dot.reshape(raw.ys.shape[0], *self.shape)
 
         ys = raw.ys.reshape(raw.ys.shape[0], *self.shape)

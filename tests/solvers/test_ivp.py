@@ -152,6 +152,16 @@ def test_derivative_with_respect_to_times(mode):
     assert by_start == pytest.approx(-expected, rel=1e-7)
 
 
+@pytest.mark.parametrize("method", ["Tsit5", "Rodas5P"])
+def test_forward_mode_where_every_step_is_saved(method):
+    """A solve with tangents may take other steps; the derivatives are those at the steps of the plain one."""
+    options = {"rtol": 1e-8, "atol": 1e-10, "method": method}
+    ys, ys_dot = sciad.jvp(lambda rate: sciad.solve_ivp(lambda t, y: -rate * y, (0.0, 1.0), [1.0], **options).ys, (1.3,), (1.0,))
+    times = sciad.solve_ivp(lambda t, y: -1.3 * y, (0.0, 1.0), [1.0], **options).t
+    np.testing.assert_allclose(ys[:, 0], np.exp(-1.3 * times), rtol=1e-6)
+    np.testing.assert_allclose(ys_dot[:, 0], -times * np.exp(-1.3 * times), rtol=1e-5, atol=1e-9)
+
+
 def test_closed_over_values_have_gradients():
     def loss(a, matrix):
         def fun(t, y):
