@@ -22,12 +22,10 @@ if TYPE_CHECKING:  # what follows is imported when first asked for
     from sciad.solvers.sde import solve_sde
 
 __all__ = [
-    "ConditionWarning", "MissingRule",
-    "PerformanceWarning", "SciadError", "ShapeError", "SolveError", "UnsupportedSyntax", "cache", "check_grads",
-    "checkpoint", "compare_gradients", "custom_jvp", "custom_vjp", "derivative_source", "ensemble", "fit",
-    "fixed_point", "grad", "hessian", "hvp",
-    "jacfwd", "jacobian", "jacrev", "jit", "jvp", "linalg", "minimize", "nn", "optim", "root", "solve_ivp", "solve_sde", "steady_state",
-    "stop_gradient", "value_and_grad", "vjp", "vmap",
+    "ConditionWarning", "MissingRule", "PerformanceWarning", "SciadError", "ShapeError", "SolveError", "UnsupportedSyntax", "cache",
+    "check_grads", "checkpoint", "compare_gradients", "custom_jvp", "custom_vjp", "derivative_source", "ensemble", "fit", "fixed_point",
+    "grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "linalg", "minimize", "nn", "optim", "root", "solve_ivp",
+    "solve_sde", "steady_state", "stop_gradient", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
 
 find_adjoints_with(find_adjoint)
@@ -43,6 +41,10 @@ _LATE = {
     "ensemble": "sciad.solvers.ensemble",
     "solve_sde": "sciad.solvers.sde",
 }
+_ADJOINTS = {
+    "solve_sde": "sciad.adjoints.sde",
+    **dict.fromkeys(("fixed_point", "minimize", "root", "steady_state"), "sciad.adjoints.rules"),
+}
 _MODULES = ("cache", "linalg", "nn", "optim")
 
 
@@ -51,8 +53,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"sciad.{name}")
     if name not in _LATE:
         raise AttributeError(f"module 'sciad' has no attribute {name!r}")
-    if name == "solve_sde":
-        importlib.import_module("sciad.adjoints.sde")  # which tells the solver of its adjoints
+    if name in _ADJOINTS:
+        importlib.import_module(_ADJOINTS[name])  # which tells the solver of its adjoints
     found = getattr(importlib.import_module(_LATE[name]), name)
     globals()[name] = found
     return found

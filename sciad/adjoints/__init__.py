@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sciad.adjoints.automatic import Automatic
 from sciad.adjoints.backsolve import Backsolve
@@ -11,7 +11,9 @@ from sciad.adjoints.forward import Forward
 from sciad.adjoints.gauss import Gauss
 from sciad.adjoints.interpolating import Interpolating
 from sciad.adjoints.quadrature import Quadrature
-from sciad.adjoints.rules import Implicit, JacobianFree, Neumann, Unrolled, jacobian_penalty
+
+if TYPE_CHECKING:  # those of nonlinear equations are imported when first asked for
+    from sciad.adjoints.rules import Implicit, JacobianFree, Neumann, Unrolled, jacobian_penalty
 
 __all__ = [
     "ADJOINTS", "Automatic", "Backsolve", "Discrete", "Forward", "Gauss", "Implicit", "Interpolating", "JacobianFree", "Neumann",
@@ -42,3 +44,11 @@ def find_adjoint(adjoint: Any) -> Any:
         names = ", ".join(ADJOINTS)
         raise ValueError(f"unknown adjoint {adjoint!r}; choose one of {names}, or pass an object such as Discrete(checkpoints=100)")
     return found
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("Implicit", "JacobianFree", "Neumann", "Unrolled", "jacobian_penalty"):
+        raise AttributeError(f"module 'sciad.adjoints' has no attribute {name!r}")
+    from sciad.adjoints import rules
+
+    return getattr(rules, name)
