@@ -18,7 +18,10 @@ if TYPE_CHECKING:  # what follows is imported when first asked for
     from sciad.fit import fit
     from sciad.jacobians import hessian, jacfwd, jacobian, jacrev
     from sciad.solvers.ensemble import ensemble
-    from sciad.solvers.nonlinear import fixed_point, minimize, root, steady_state
+    from sciad.solvers.nonlinear.fixed_point import fixed_point
+    from sciad.solvers.nonlinear.minimize import minimize
+    from sciad.solvers.nonlinear.root import root
+    from sciad.solvers.nonlinear.steady_state import steady_state
     from sciad.solvers.sde import solve_sde
 
 __all__ = [
