@@ -128,7 +128,9 @@ def _traced_gradient(fun: Callable, args: tuple, kwargs: dict, positions: list[i
     value = out[0] if has_aux else out
     check_scalar(value, fun)
     seed = 1.0
-    return out, list(pullback((seed, None) if has_aux else seed))
+    bars = list(pullback((seed, None) if has_aux else seed))
+    plain = value if is_traced(value) else float(value)
+    return (plain, out[1]) if has_aux else plain, bars
 
 
 def check_scalar(value: Any, fun: Callable) -> None:

@@ -256,8 +256,8 @@ def _import(ctx: Context, node: ast.Import | ast.ImportFrom, live: set[str]) -> 
 
 _STATEMENTS = {
     ast.If: _if,
-    ast.For: loops.for_loop,
-    ast.While: loops.while_loop,
+    ast.For: lambda ctx, node, live: loops.for_loop(ctx, node, live),  # looked up late: loops lower statements in turn
+    ast.While: lambda ctx, node, live: loops.while_loop(ctx, node, live),
     ast.Assign: _assign,
     ast.AnnAssign: _annotated,
     ast.AugAssign: _augmented,
