@@ -144,7 +144,7 @@ def newton(t, base, h, gamma, k, place, slots):
             put(k, i, get(k, i) + get(spare, i))
             put(place, i, get(place, i) + step * get(spare, i))
         if m > 0:
-            rate = size / last
+            rate = size / last if size > 0.0 else 0.0
             put(own, 2, max(get(own, 2), rate))
             if not rate < 0.95:
                 return NO_CONVERGENCE

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import sciad
 from sciad.solvers.integrate import integrate
 from sciad.solvers.methods import METHODS
 from tests.solvers.stiff_problems import PROBLEMS
@@ -64,3 +65,11 @@ def test_backwards_in_time():
     for method in ("Rodas5P", "KenCarp4", "RadauIIA5", "NDF"):
         back = integrate(rhs, (2.0, 0.0), end, p, method, np.array([0.0]), **options).ys[-1]
         assert np.max(np.abs(back - [2.0, 0.0])) < 1e-5
+
+
+@pytest.mark.parametrize("method", ["RadauIIA5", "NDF", "KenCarp4", "Kvaerno5", "TRBDF2", "Rodas5P", "auto"])
+def test_nothing_happens(method):
+    """y' = 0: Newton's first correction is zero, and so is its rate of convergence."""
+    sol = sciad.solve_ivp(lambda t, y: np.zeros_like(y), (0.0, 10.0), np.ones(3), method)
+    assert sol.success
+    np.testing.assert_array_equal(sol.ys, 1.0)

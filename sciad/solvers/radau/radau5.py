@@ -123,7 +123,7 @@ def newton3(t, h, slots):
         size = math.sqrt(total / 3.0)
         multiply(n, w, z, T)
         if m > 0:
-            rate = size / last
+            rate = size / last if size > 0.0 else 0.0
             put(own, 2, max(get(own, 2), rate))
             if kappa == 1.0 and size < 30.0 and rate > 0.5:
                 return 0  # fixed steps: rounding stops the iteration
