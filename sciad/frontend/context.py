@@ -104,6 +104,7 @@ class Frame:
     locals: frozenset[str] = frozenset()
     called_from: int = 0
     captured: frozenset[str] = frozenset()  # names that inner functions read: at whatever time they are called
+    after_jump: set[str] = field(default_factory=set)  # names that may be read after a break or continue of the innermost loop
 
 
 class Context:

@@ -27,21 +27,34 @@ def for_loop(ctx: Context, node: ast.For, live: set[str]) -> None:
     if iterator.static is not None or (small and not flow):
         _unrolled(ctx, node, iterator, int(trips), live)
         return
-    live_else = live_before(node.orelse, live)
-    head = live_before([node], live) | ctx.frame.captured
-    names = _carried(node.body, node.target, head | live_else, flow)
+    live_inside = _live_inside(ctx, node, live)
+    names = _carried(node.body, node.target, live_inside, flow)
 
     def body(k: Value) -> None:
         ctx.lower_bound[k] = 0
         ctx.upper_bound[k] = (iterator.length, 0)
         statements.bind(ctx, node.target, expressions.settle(ctx, iterator.item(k)))
-        statements.run(ctx, node.body, head | live_else)
+        _run_body(ctx, node, live_inside)
 
     if flow:
         _leaving_loop(ctx, names, body, lambda k: ctx.b.compare("less", k, iterator.length))
     else:
         _counted(ctx, names, iterator.length, body)
     _else(ctx, node, live)
+
+
+def _live_inside(ctx: Context, node: ast.For | ast.While, live: set[str]) -> set[str]:
+    """Names that may be read at the end of the loop's body, or wherever a break or continue in it leads."""
+    jump = ctx.frame.after_jump
+    return live | live_before(node.orelse, live, jump, jump) | live_before([node], live, jump, jump) | ctx.frame.captured
+
+
+def _run_body(ctx: Context, node: ast.For | ast.While, live_inside: set[str]) -> None:
+    outer, ctx.frame.after_jump = ctx.frame.after_jump, live_inside
+    try:
+        statements.run(ctx, node.body, live_inside)
+    finally:
+        ctx.frame.after_jump = outer
 
 
 def _size(statements: list[ast.stmt]) -> int:
@@ -63,11 +76,13 @@ def _carried(body: list[ast.stmt], target: ast.expr | None, live: set[str], flow
 def _unrolled(ctx: Context, node: ast.For, iterator: Iterator_, trips: int, live: set[str]) -> None:
     """A loop over a tuple, or a very short one: its body once for each item, later trips guarded where an earlier one may leave."""
 
+    live_inside = _live_inside(ctx, node, live)
+
     def trip(k: int) -> None:
         if k == trips:
             return
         statements.bind(ctx, node.target, expressions.settle(ctx, iterator.item(ctx.b.const(k))))
-        statements.run(ctx, node.body, live_before([node], live))
+        _run_body(ctx, node, live_inside)
         inner = ctx.frame.env
         inner["$cont"] = ctx.b.const(False)
         leaving = statements.leaving(ctx)
@@ -88,10 +103,9 @@ def _else(ctx: Context, node: ast.For | ast.While, live: set[str]) -> None:
 
 
 def while_loop(ctx: Context, node: ast.While, live: set[str]) -> None:
-    live_else = live_before(node.orelse, live)
-    head = live_before([node], live) | ctx.frame.captured
+    live_inside = _live_inside(ctx, node, live)
     flow = has_flow(node.body)
-    names = _carried(node.body, None, head | live_else, flow)
+    names = _carried(node.body, None, live_inside, flow)
 
     def test() -> Value:
         ctx.at(node)
@@ -100,7 +114,7 @@ def while_loop(ctx: Context, node: ast.While, live: set[str]) -> None:
     always = isinstance(node.test, ast.Constant) and bool(node.test.value)
     if always and not has_break(node.body) and not flow:
         raise ctx.error("`while True` without break or return", "give the loop an end")
-    _leaving_loop(ctx, names, lambda k: statements.run(ctx, node.body, head | live_else), lambda k: test())
+    _leaving_loop(ctx, names, lambda k: _run_body(ctx, node, live_inside), lambda k: test())
     if always and not has_break(node.body):
         ctx.frame.env["$ret"] = ctx.b.const(True)  # the only way out is a return
     _else(ctx, node, live)

@@ -84,7 +84,7 @@ def _short(ctx: Context, a: Array, b: Array, type_: str) -> Lazy:
             total = term if k == 0 else ctx.b.pure(add, [total, term], type_)
         return total
 
-    return Lazy(type_, _result_shape(a, b), element, [a, b], 3 * terms)
+    return Lazy(type_, _result_shape(a, b), element, [a.anywhere(), b.anywhere()], 3 * terms)
 
 
 def _product(ctx: Context, a: Array, b: Array, type_: str) -> Array:

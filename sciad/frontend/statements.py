@@ -52,7 +52,7 @@ def run(ctx: Context, statements: list[ast.stmt], live_after: set[str]) -> None:
     """Lower statements in order; stop where the code that follows cannot be reached."""
     for position, statement in enumerate(statements):
         rest = statements[position + 1 :]
-        live = live_before(rest, live_after) | ctx.frame.captured
+        live = live_before(rest, live_after, ctx.frame.after_jump, ctx.frame.after_jump) | ctx.frame.captured
         if isinstance(statement, ast.If) and has_flow([statement]) and _branch_with_rest(ctx, statement, rest, live, live_after):
             return
         _statement(ctx, statement, live)

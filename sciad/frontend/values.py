@@ -6,7 +6,7 @@ Tuples, dicts, records, functions and None exist only while lowering; what reach
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sciad.ir import Value
@@ -39,6 +39,10 @@ class Array:
         """Number of axes."""
         return len(self.shape)
 
+    def anywhere(self) -> Array:
+        """The array as the source of an expression that reads it at other places than its own: the same view as no target."""
+        return replace(self, shape=(), strides=())
+
 
 @dataclass(eq=False)
 class Lazy:
@@ -47,7 +51,7 @@ class Lazy:
     scalar: str
     shape: tuple[Value, ...]
     element: Callable[[list[Value]], Value]
-    sources: list[Array] = field(default_factory=list)  # the arrays it reads, for overlap checks
+    sources: list[Array] = field(default_factory=list)  # the arrays it reads, for overlap checks; each at its own place, or `anywhere`
     cost: int = 1  # rough number of operations an element
 
     @property

@@ -227,7 +227,7 @@ def _gather_parts(ctx: Context, array: Array, index: list):
 
 def _gather_lazy(ctx: Context, array: Array, index: list) -> Lazy:
     shape, position = _gather_parts(ctx, array, index)
-    sources = [array, *[p for p in index if isinstance(p, Array)]]
+    sources = [array.anywhere(), *[p.anywhere() for p in index if isinstance(p, Array)]]
     return Lazy(array.scalar, shape, lambda where: ctx.b.load(array.buffer, position(where), array.scalar), sources, 2)
 
 

@@ -69,6 +69,22 @@ _BODIES = {
         x[order] = x[order] * a
     return np.sum(x)
 """,
+    "product_that_reads_what_is_written": """
+    m += np.ones((3, 1)) * (x[:3] @ m)
+    return m[n % 3, 2]
+""",
+    "gather_from_what_is_written": """
+    x[:4] = x[idx]
+    x[1:] = x[idx] * a
+    return x[n]
+""",
+    "assigned_in_a_loop_before_continue": """
+    for s in x:
+        for i in range(len(x) - 1, 0, -1):
+            b = s
+        continue
+    return b
+""",
     "closure_over_a_name_that_only_it_reads": """
     c = a
 

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import math
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
-__all__ = ["H", "Step", "MATH", "NUMPY", "lift"]
+__all__ = ["H", "Step", "MATH", "NUMPY", "lift", "noisy"]
 
 H = 1e-200
 
 
 class Step(complex):
     """A complex number that behaves like its real part wherever the program makes a choice."""
+
+    __array_priority__ = 1000.0  # operators with arrays come here
 
     def __lt__(self, other):
         return self.real < _re(other)
@@ -91,14 +95,43 @@ def _re(x):
     return x.real
 
 
+_NOISE: list[np.random.Generator | None] = [None]
+ROUNDING = 4e-16
+
+
+@contextmanager
+def noisy(rng: np.random.Generator) -> Iterator[None]:
+    """Every sum and product is off by a rounding error of its own, in its value and in its derivative: what grows is not to be trusted."""
+    _NOISE[0] = rng
+    try:
+        yield
+    finally:
+        _NOISE[0] = None
+
+
+def _rounded(x: complex) -> Step:
+    rng = _NOISE[0]
+    if rng is None:
+        return Step(x)
+    a, b = ROUNDING * rng.uniform(-1, 1, 2)
+    return Step(x.real * (1.0 + a), x.imag * (1.0 + b))
+
+
+def _with_each(function, a, array):
+    """A number and each element of an array; NumPy itself would take the number for a plain complex one."""
+    return np.frompyfunc(lambda x: function(a, x), 1, 1)(array)
+
+
 def _closed(name):
     method = getattr(complex, name)
 
     def operate(self, other):
+        if isinstance(other, np.ndarray):
+            return _with_each(operate, self, other)
         if not isinstance(other, (complex, float, int, np.number, np.bool_)):
             return NotImplemented
         result = method(self, complex(other))
-        return result if result is NotImplemented else Step(result)
+        return result if result is NotImplemented else _rounded(result)
 
     return operate
 
@@ -114,8 +147,15 @@ def _divide(a, b):
     return Step(q, (a.imag - q * b.imag) / b.real)
 
 
-Step.__truediv__ = lambda self, other: _divide(self, other)
-Step.__rtruediv__ = lambda self, other: _divide(other, self)
+def _quotient(of):
+    def operate(self, other):
+        return _with_each(of, self, other) if isinstance(other, np.ndarray) else of(self, other)
+
+    return operate
+
+
+Step.__truediv__ = _quotient(_divide)
+Step.__rtruediv__ = _quotient(lambda self, other: _divide(other, self))
 
 
 def _by_slope(function, slope):
