@@ -37,8 +37,11 @@ def is_traced(x: Any) -> bool:
 def value_of(x: Any) -> Any:
     """The plain number or array below all levels of tracing; not to be written to."""
     while isinstance(x, Variable):
-        refresh(x)
-        share(x)
+        if x.window is None:
+            x.shared = True
+        else:
+            refresh(x)
+            share(x)
         x = x.value
     return x
 
@@ -75,7 +78,10 @@ def share(x: Variable) -> None:
 def saved(x: Variable) -> Any:
     """The (fresh) value of a variable, to be kept by a node."""
     value = x.value
-    x.owner.shared = True
+    if x.window is None:
+        x.shared = True
+    else:
+        share(x)
     return value if type(value) is np.ndarray else strong(value)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from sciad.tape.indexing import SCATTER
 from sciad.tape.saving import dtype_of, value_of
 
 __all__ = ["ordered", "pull", "seeded", "sweep"]
+
+_number = attrgetter("number")
 
 
 def ordered(outputs: Iterable[Node], after: int = -1) -> list[Node]:
@@ -27,10 +30,6 @@ def ordered(outputs: Iterable[Node], after: int = -1) -> list[Node]:
             if node.number > after:
                 stack.extend(node.parents)
     return sorted(seen, key=_number, reverse=True)
-
-
-def _number(node: Node) -> int:
-    return node.number
 
 
 def pull(order: list[Node], seeds: Sequence[tuple[Node, Any]], after: int = -1) -> dict[Node, list]:
@@ -51,10 +50,13 @@ def pull(order: list[Node], seeds: Sequence[tuple[Node, Any]], after: int = -1) 
 
 
 def _has_nan(bar: Any) -> bool:
-    bar = value_of(bar)
+    kind = type(bar)
+    if kind is np.float64:
+        return bool(bar != bar)
+    bar = bar if kind is np.ndarray else value_of(bar)
     if type(bar) is np.ndarray and bar.dtype == F8 and bar.flags.c_contiguous:
-        flat = bar.reshape(-1)
-        square = flat @ flat  # a sum of squares is NaN only where one of them is: a third of the time of looking at each
+        flat = bar.ravel()
+        square = flat.dot(flat)  # a sum of squares is NaN only where one of them is: a third of the time of looking at each
         return bool(square != square)
     return bool(np.isnan(bar).any())
 
@@ -105,7 +107,9 @@ def _accumulate(bars: dict[Node, list], node: Node, part: Any, owned: bool = Fal
             _accumulate_scatter(bars, node, entry, part)
             return
         part = SCATTER(part.bar, part.index, part.unique, node.shape)
-    if (kind is np.ndarray or kind is np.float64) and part.shape == node.shape and part.dtype == node.dtype:
+    if kind is float and node.dtype is F8 and not node.shape:
+        part = np.float64(part)
+    elif (kind is np.ndarray or kind is np.float64) and part.shape == node.shape and part.dtype == node.dtype:
         pass
     else:
         part = project(part, node.shape, node.dtype)

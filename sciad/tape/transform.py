@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sciad.errors import SciadError, ShapeError
-from sciad.tape.core import Node, Trace, Variable, refresh, wrap
+from sciad.tape.core import F8, ArrayVariable, Node, Trace, Variable, refresh, wrap
 from sciad.tape.saving import dtype_of, share, snapshot, value_of
 from sciad.tape.sweep import ordered, pull
 from sciad.tree import Structure, flatten, leaf_paths, unflatten
@@ -20,9 +20,10 @@ _UNKNOWN_CONTAINERS = (dict, list, tuple, set, frozenset)
 
 def differentiable(x: Any) -> bool:
     """Whether a leaf is a float or complex number or array (traced or not), and so has a derivative."""
-    if isinstance(x, (float, complex)):
-        return True
-    if isinstance(x, Variable):
+    kind = type(x)
+    if kind is np.ndarray:
+        return x.dtype.kind in "fc"
+    if isinstance(x, (float, complex, Variable)):
         return True
     if isinstance(x, (np.ndarray, np.generic)):
         if isinstance(x, np.ma.MaskedArray) or type(x) is np.matrix:
@@ -53,12 +54,14 @@ def _parts(structure: Structure, tree: Any) -> list | None:
 
 def _lift(trace: Trace, leaf: Any, deriv: Any) -> Variable:
     """A traced handle for an argument, which is never written to itself."""
-    if isinstance(leaf, np.ndarray):
-        leaf = np.asarray(leaf)
-    new = wrap(snapshot(leaf) if isinstance(leaf, Variable) else leaf, trace, deriv)
-    new.shared = True
-    if isinstance(leaf, np.ndarray):
+    kind = type(leaf)
+    if kind is not float and isinstance(leaf, np.ndarray):
+        leaf = leaf if kind is np.ndarray else np.asarray(leaf)
+        new = ArrayVariable(leaf, trace, deriv)
         trace.inputs.append((new, leaf))
+    else:
+        new = wrap(snapshot(leaf) if isinstance(leaf, Variable) else leaf, trace, deriv)
+    new.shared = True
     return new
 
 
@@ -142,6 +145,8 @@ def trace_vjp(fun: Callable, primals: tuple) -> tuple[Any, Callable]:
 
 def _seed(bar: Any, shape: tuple, path: str) -> Any:
     """A cotangent of the type of the output that it belongs to; ShapeError where its shape is another."""
+    if type(bar) is float and shape[1] is F8 and not shape[0]:
+        return np.float64(bar)
     if not isinstance(bar, Variable):
         bar = np.asarray(bar)
         if bar.dtype.kind not in "fciub":
@@ -163,6 +168,9 @@ def _finished(models: list, found: dict) -> list:
             continue
         node, kind = model
         bar, owned = found.get(node) or (np.zeros(node.shape, node.dtype), True)
+        if kind is float and type(bar) is np.float64:
+            out.append(float(bar))
+            continue
         if isinstance(bar, Variable):
             bar = bar.copy()
         elif type(bar) is np.ndarray:
