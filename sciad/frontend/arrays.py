@@ -11,9 +11,11 @@ from sciad.frontend.linear_algebra import LINALG
 from sciad.frontend.matrices import MATRICES
 from sciad.frontend.numpy_calls import NUMPY as PLAIN
 from sciad.frontend.numpy_calls import attribute, method
-from sciad.frontend.numpy_source import SOURCES
+from sciad.frontend.numpy_source import AXES, SOURCES
 from sciad.frontend.products import matmul
 from sciad.frontend.reductions import reduce
+from sciad.frontend.strict import strict
+from sciad.frontend.values import Static
 from sciad.frontend.views import as_array, assign, scalar_of, subscript
 
 
@@ -24,6 +26,19 @@ def inlined(source: Callable) -> Callable:
         from sciad.frontend.calls import call_python
 
         return call_python(ctx, source, args, kwargs)
+
+    return lower
+
+
+def refusing(allowed: tuple[int, ...]) -> Callable:
+    """The lowering of what a source asks of its argument: nothing, or an error."""
+
+    def lower(ctx: Context, args: list, kwargs: dict[str, Any]) -> Static:
+        ndim = getattr(args[0], "ndim", 0)
+        if ndim not in allowed:
+            name = f"np.{ctx.frame.name.strip('_')}"
+            raise ctx.error(f"{name} of an array with {ndim} axes", "reshape it, or write the operation with supported functions")
+        return Static(None)
 
     return lower
 
@@ -44,4 +59,8 @@ __all__ = [
 ]
 
 #: How each NumPy function is lowered.
-NUMPY = {**PLAIN, **MATRICES, **LINALG, **{function: inlined(source) for function, source in SOURCES.items()}}
+NUMPY = {
+    **{function: strict(lower, f"np.{function.__name__}") for function, lower in {**PLAIN, **MATRICES, **LINALG}.items()},
+    **{function: inlined(source) for function, source in SOURCES.items()},
+    **{asks: refusing(allowed) for asks, allowed in AXES.items()},
+}

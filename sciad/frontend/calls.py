@@ -16,6 +16,7 @@ from sciad.frontend.context import Capture, Context, Frame
 from sciad.frontend.liveness import assigned, captured_by_inner, same_scope
 from sciad.frontend.merge import describe
 from sciad.frontend.source import python_function, source_of
+from sciad.frontend.strict import strict
 from sciad.frontend.values import Array, Closure, Complex, Dict_, Lazy, Record, Static, Tuple_
 from sciad.ir import Value
 from sciad.types import F8
@@ -77,7 +78,7 @@ def _handler(target: Any) -> Callable | None:
     except TypeError:
         return None
     if found is not None:
-        return found
+        return strict(found, getattr(target, "__name__", "the function"))
     if isinstance(target, np.ufunc):
         return _ufunc(target)
     owner = getattr(target, "__self__", None)

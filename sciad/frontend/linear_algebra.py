@@ -149,7 +149,7 @@ def _norm(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
     plain = order.object if isinstance(order, Static) else order.constant if isinstance(order, Value) else order
     axis = options.get("axis")
     vector = lazy.ndim == 1 or (isinstance(axis, Value) and axis.constant is not None)
-    if plain is None or (plain == 2 and vector) or plain == "fro":
+    if plain is None or (plain == 2 and vector) or (plain == "fro" and lazy.ndim == 2):
         square = elementwise(ctx, [lazy], lambda x: scalars.binary(ctx, "multiply", x, x), scalars.as_float(ctx, Value(lazy.scalar)).type)
         return _root(ctx, reduce(ctx, "sum", square, options))
     if vector and plain in (1, float("inf")):

@@ -84,6 +84,8 @@ def _diag(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
 def _trace(ctx: Context, args: list, kwargs: dict[str, Any]) -> Value:
     from sciad.frontend.reductions import reduce
 
+    if getattr(as_array(ctx, args[0]), "ndim", 0) != 2:
+        raise ctx.error(f"np.trace of {describe(args[0])}", "use a matrix")
     return reduce(ctx, "sum", _diag(ctx, args, kwargs), {})
 
 

@@ -25,6 +25,7 @@ from sciad.frontend.elementwise import (
 from sciad.frontend.merge import describe
 from sciad.frontend.products import dot, matmul, outer
 from sciad.frontend.reductions import accumulate, reduce
+from sciad.frontend.strict import strict
 from sciad.frontend.values import Array, Lazy, Static, Tuple_
 from sciad.frontend.views import as_array, assign, scalar_of
 from sciad.ir import Value
@@ -52,6 +53,15 @@ def _shape(ctx: Context, value: Any) -> tuple[Value, ...]:
 
 def _argument(args: list, kwargs: dict[str, Any], position: int, name: str, default: Any = None) -> Any:
     return args[position] if len(args) > position else kwargs.get(name, default)
+
+
+def normal_axis(ctx: Context, axis: Any, ndim: int) -> int:
+    """A constant axis counted from the first."""
+    k = axis.constant if isinstance(axis, Value) else None
+    if k is None or not -ndim <= k < ndim:
+        what = "that is not constant" if k is None else str(k)
+        raise ctx.error(f"axis {what} of an array with {ndim} axes", "use a constant axis that it has")
+    return int(k) % ndim
 
 
 def _stored(ctx: Context, value: Any) -> Any:
@@ -202,12 +212,35 @@ def _transpose(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
     axes = _argument(args, kwargs, 1, "axes")
     order = list(range(array.ndim))[::-1]
     if isinstance(axes, Tuple_):
-        order = [int(a.constant) % array.ndim for a in axes.items]
-    elif len(args) > 2:
-        order = [int(a.constant) % array.ndim for a in args[1:]]
+        order = [normal_axis(ctx, a, array.ndim) for a in axes.items]
+    elif len(args) > 2 or isinstance(axes, Value):
+        order = [normal_axis(ctx, a, array.ndim) for a in args[1:]]
+    if sorted(order) != list(range(array.ndim)):
+        raise ctx.error(f"axes {tuple(order)} for an array with {array.ndim} axes", "name each axis once")
+    return _permuted(array, order)
+
+
+def _permuted(array: Array, order: list[int]) -> Array:
+    """The view with axes in another order."""
     shape = tuple(array.shape[k] for k in order)
     strides = tuple(array.strides[k] for k in order)
     return Array(array.buffer, array.dtype, array.offset, shape, strides, array.contiguous and array.ndim < 2)
+
+
+def _swapaxes(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
+    array = _stored(ctx, args[0])
+    order = list(range(array.ndim))
+    i, j = (normal_axis(ctx, a, array.ndim) for a in args[1:3])
+    order[i], order[j] = j, i
+    return _permuted(array, order)
+
+
+def _moveaxis(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
+    array = _stored(ctx, args[0])
+    source, destination = (normal_axis(ctx, a, array.ndim) for a in args[1:3])
+    order = [k for k in range(array.ndim) if k != source]
+    order.insert(destination, source)
+    return _permuted(array, order)
 
 
 def _reshape(ctx: Context, args: list, kwargs: dict[str, Any]) -> Array:
@@ -252,9 +285,12 @@ def _expand(ctx: Context, args: list, kwargs: dict[str, Any]) -> Array:
 
 def _concatenate(ctx: Context, args: list, kwargs: dict[str, Any]) -> Array:
     parts = [_stored(ctx, x) for x in args[0].items]
-    axis = _argument(args, kwargs, 1, "axis")
-    k = int(axis.constant) % parts[0].ndim if isinstance(axis, Value) else 0
-    return _joined(ctx, parts, k)
+    axis = _argument(args, kwargs, 1, "axis", ctx.b.const(0, I8))
+    if isinstance(axis, Static):  # None: of all elements
+        return _joined(ctx, [_ravel(ctx, [x], {}) for x in parts], 0)
+    if len({x.ndim for x in parts}) > 1:
+        raise ctx.error("np.concatenate of arrays with different numbers of axes", "give them the same number, by reshape or [:, None]")
+    return _joined(ctx, parts, normal_axis(ctx, axis, parts[0].ndim))
 
 
 def _joined(ctx: Context, parts: list[Array], axis: int) -> Array:
@@ -278,14 +314,11 @@ def _joined(ctx: Context, parts: list[Array], axis: int) -> Array:
 
 
 def _stack(ctx: Context, args: list, kwargs: dict[str, Any]) -> Array:
-    axis = _argument(args, kwargs, 1, "axis")
-    k = int(axis.constant) if isinstance(axis, Value) else 0
+    axis = _argument(args, kwargs, 1, "axis", ctx.b.const(0, I8))
     array = _stack_items(ctx, [_stored(ctx, x) for x in args[0].items])
-    if k == 0:
-        return array
     order = list(range(1, array.ndim))
-    order.insert(k % array.ndim, 0)
-    return _transpose(ctx, [array, Tuple_([ctx.b.const(o, I8) for o in order])], {})
+    order.insert(normal_axis(ctx, axis, array.ndim), 0)
+    return array if order[0] == 0 else _permuted(array, order)
 
 
 # -- selection ----------------------------------------------------------------------------------------------------------------------
@@ -371,8 +404,8 @@ NUMPY: dict[Any, Callable] = {
     np.transpose: _transpose, np.reshape: _reshape, np.ravel: _ravel, np.expand_dims: _expand,
     np.concatenate: _concatenate, np.stack: _stack, np.where: _where, np.clip: _clip, np.sum: _reduction("sum"),
     np.prod: _reduction("prod"), np.mean: _reduction("mean"), np.max: _reduction("max"), np.min: _reduction("min"),
-    np.any: _reduction("any"), np.all: _reduction("all"), np.cumsum: _cumsum, np.dot: dot, np.vdot: dot,
-    np.matmul: _matmul, np.outer: outer, np.real: _scalar_function("positive"), np.round: _scalar_function("rint"),
+    np.any: _reduction("any"), np.all: _reduction("all"), np.cumsum: _cumsum, np.dot: dot, np.swapaxes: _swapaxes,
+    np.matmul: _matmul, np.outer: outer, np.real: _scalar_function("positive"), np.moveaxis: _moveaxis,
     np.shape: _shape_function,
 }  # fmt: skip
 
@@ -402,7 +435,7 @@ def attribute(ctx: Context, base: Any, name: str) -> Any:
 def method(ctx: Context, owner: Any, name: str, args: list, kwargs: dict[str, Any]) -> Any:
     """A method call on a built-in kind of value."""
     if isinstance(owner, (Array, Lazy)) and name in _METHODS:
-        return _METHODS[name](ctx, [owner, *args], kwargs)
+        return strict(_METHODS[name], f".{name}()")(ctx, [owner, *args], kwargs)
     from sciad.frontend.values import Complex, Dict_
 
     if isinstance(owner, Complex) and name == "conjugate":
@@ -437,4 +470,5 @@ _METHODS: dict[str, Callable] = {
     "sum": _reduction("sum"), "prod": _reduction("prod"), "mean": _reduction("mean"), "max": _reduction("max"), "min": _reduction("min"),
     "any": _reduction("any"), "all": _reduction("all"), "dot": dot, "copy": _copy, "reshape": _reshape, "ravel": _ravel,
     "flatten": _flatten, "transpose": _transpose, "astype": _astype, "fill": _fill_method, "item": _item, "clip": _clip, "cumsum": _cumsum,
+    "swapaxes": _swapaxes,
 }  # fmt: skip

@@ -4,7 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["SOURCES"]
+__all__ = ["SOURCES", "AXES", "vector", "matrix", "vector_or_matrix"]
+
+
+# -- what the functions below ask of their arguments; the frontend answers while it lowers them --------------------------------------
+def vector(x):
+    """Refuse all but arrays with one axis."""
+
+
+def matrix(x):
+    """Refuse all but arrays with two axes."""
+
+
+def vector_or_matrix(x):
+    """Refuse arrays with more than two axes."""
+
+
+#: Numbers of axes that each of these lets pass.
+AXES = {vector: (1,), matrix: (2,), vector_or_matrix: (0, 1, 2)}
 
 
 # -- joining and moving ------------------------------------------------------------------------------------------------------------
@@ -20,10 +37,15 @@ def column_stack(arrays):
     return np.concatenate([a[:, None] if a.ndim == 1 else a for a in arrays], axis=1)
 
 
+def _first_axis(x, axis):
+    """`x` with an axis in front."""
+    return np.moveaxis(x, axis, 0)
+
+
 def flip(x, axis=None):
     if axis is None:
-        return x[::-1] if x.ndim == 1 else x[::-1, ::-1]
-    return x[::-1] if axis == 0 else x[:, ::-1]
+        return x.ravel()[::-1].reshape(x.shape)
+    return np.moveaxis(_first_axis(x, axis)[::-1], 0, axis)
 
 
 def flipud(x):
@@ -39,30 +61,28 @@ def roll(x, shift, axis=None):
         v = x.ravel()
         k = shift % v.shape[0]
         return np.concatenate((v[v.shape[0] - k :], v[: v.shape[0] - k])).reshape(x.shape)
-    k = shift % x.shape[axis]
-    if axis == 0:
-        return np.concatenate((x[x.shape[0] - k :], x[: x.shape[0] - k]))
-    return np.concatenate((x[:, x.shape[1] - k :], x[:, : x.shape[1] - k]), axis=1)
+    y = _first_axis(x, axis)
+    k = shift % y.shape[0]
+    return np.moveaxis(np.concatenate((y[y.shape[0] - k :], y[: y.shape[0] - k])), 0, axis)
 
 
 def tile(x, reps):
+    vector(x)
     y = np.empty((reps, x.shape[0]), x.dtype)
     y[:] = x
     return y.reshape(-1)
 
 
 def repeat(x, repeats):
+    x = x.ravel()
     y = np.empty((x.shape[0], repeats), x.dtype)
     y[:] = x[:, None]
     return y.reshape(-1)
 
 
 def meshgrid(x, y):
+    x, y = x.ravel(), y.ravel()
     return x[None, :] + np.zeros((y.shape[0], 1)), y[:, None] + np.zeros((1, x.shape[0]))
-
-
-def swapaxes(x, axis1, axis2):
-    return x if axis1 == axis2 else x.T
 
 
 def copyto(dst, src):
@@ -70,6 +90,7 @@ def copyto(dst, src):
 
 
 def fill_diagonal(a, value):
+    matrix(a)
     for i in range(min(a.shape[0], a.shape[1])):
         a[i, i] = value
 
@@ -80,11 +101,12 @@ def diff(x):
 
 
 def trapezoid(y, x=None, dx=1.0):
-    steps = dx if x is None else x[1:] - x[:-1]
-    return np.sum(0.5 * steps * (y[1:] + y[:-1]))
+    steps = dx if x is None else x[..., 1:] - x[..., :-1]
+    return np.sum(0.5 * steps * (y[..., 1:] + y[..., :-1]), axis=-1)
 
 
 def gradient(y):
+    vector(y)
     g = np.empty(y.shape)
     g[0], g[-1] = y[1] - y[0], y[-1] - y[-2]
     g[1:-1] = 0.5 * (y[2:] - y[:-2])
@@ -92,6 +114,7 @@ def gradient(y):
 
 
 def cumprod(x):
+    x = x.ravel()
     y = np.empty(x.shape)
     p = 1.0
     for i in range(x.shape[0]):
@@ -137,6 +160,13 @@ def median(x):
     y = sort(x.ravel())
     n = y.shape[0]
     return 0.5 * (y[(n - 1) // 2] + y[n // 2])
+
+
+def round_(x, decimals=0):
+    if decimals == 0:
+        return np.rint(x)
+    scale = 10.0 ** abs(decimals)
+    return np.rint(x * scale) / scale if decimals > 0 else np.rint(x / scale) * scale
 
 
 def count_nonzero(x):
@@ -227,7 +257,11 @@ def interp(x, xp, fp):
 
 # -- products ----------------------------------------------------------------------------------------------------------------------
 def cross(a, b):
-    return np.array([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
+    assert a.shape[-1] == 3, "np.cross of vectors whose length is not 3"
+    assert b.shape[-1] == 3, "np.cross of vectors whose length is not 3"
+    x, y, z = a[..., 0], a[..., 1], a[..., 2]
+    u, v, w = b[..., 0], b[..., 1], b[..., 2]
+    return np.stack([y * w - z * v, z * u - x * w, x * v - y * u], axis=-1)
 
 
 def kron(a, b):
@@ -241,6 +275,7 @@ def kron(a, b):
 
 def matrix_power(a, n):
     """By repeated multiplication; the exponent is not negative."""
+    matrix(a)
     assert n >= 0, "np.linalg.matrix_power with a negative exponent: invert the matrix first"
     p = np.eye(a.shape[0])
     for _ in range(n):
@@ -249,15 +284,21 @@ def matrix_power(a, n):
 
 
 def inner(a, b):
+    vector_or_matrix(b)
     return np.dot(a, b) if a.ndim == 1 and b.ndim == 1 else a @ b.T
+
+
+def vdot(a, b):
+    return np.dot(a.ravel(), b.ravel())
 
 
 SOURCES = {
     np.vstack: vstack, np.hstack: hstack, np.column_stack: column_stack, np.flip: flip, np.flipud: flipud, np.fliplr: fliplr, np.roll: roll,
-    np.tile: tile, np.repeat: repeat, np.meshgrid: meshgrid, np.swapaxes: swapaxes, np.copyto: copyto, np.fill_diagonal: fill_diagonal,
+    np.tile: tile, np.repeat: repeat, np.meshgrid: meshgrid, np.copyto: copyto, np.fill_diagonal: fill_diagonal,
     np.diff: diff, np.gradient: gradient, np.cumprod: cumprod, np.convolve: convolve, np.polyval: polyval, np.var: var, np.std: std,
     np.average: average, np.ptp: ptp, np.median: median, np.count_nonzero: count_nonzero, np.isclose: isclose, np.allclose: allclose,
     np.argmax: argmax, np.argmin: argmin, np.argsort: argsort, np.sort: sort, np.searchsorted: searchsorted, np.interp: interp,
-    np.cross: cross, np.kron: kron, np.linalg.matrix_power: matrix_power, np.inner: inner,
+    np.cross: cross, np.kron: kron, np.linalg.matrix_power: matrix_power, np.inner: inner, np.vdot: vdot,
+    np.round: round_,
     getattr(np, "trapezoid", None) or np.trapz: trapezoid,  # noqa: NPY201  the older name of NumPy 1
 }  # fmt: skip

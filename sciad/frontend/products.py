@@ -21,21 +21,56 @@ SMALL = 20_000  # multiplications of constant-size products that become loops, w
 
 
 def matmul(ctx: Context, a: Any, b: Any) -> Any:
-    """``a @ b`` for vectors and matrices."""
+    """``a @ b`` for vectors, matrices, and stacks of matrices."""
     from sciad.frontend.views import as_array
 
     a, b = (_stored(ctx, as_array(ctx, x)) for x in (a, b))
     if not isinstance(a, Array) or not isinstance(b, Array) or not a.ndim or not b.ndim:
         raise ctx.error(f"`@` of {describe(a)} and {describe(b)}", "use arrays")
-    if a.ndim > 2 or b.ndim > 2:
-        raise ctx.error("`@` of arrays with more than two axes", "loop over the leading axes")
-    _check_inner(ctx, a.shape[-1], b.shape[0])
+    _check_inner(ctx, a.shape[-1], b.shape[-2] if b.ndim > 1 else b.shape[0])
     if a.ndim == 1 and b.ndim == 1:
         return _inner(ctx, a, b)
     type_ = promote(promote(a.scalar, b.scalar), F4)
+    if b.ndim > 2:
+        return _stack(ctx, a, b, type_)
     if a.shape[-1].constant is not None and a.shape[-1].constant <= SHORT:
         return _short(ctx, a, b, type_)
-    return _product(ctx, a, b, type_)
+    return _product(ctx, a, b, type_) if a.ndim <= 2 else _rows_of_stack(ctx, a, b, type_)
+
+
+def _rows_of_stack(ctx: Context, a: Array, b: Array, type_: str) -> Array:
+    """A stack of matrices times one matrix or vector: one product of all rows."""
+    from sciad.frontend.elementwise import contiguous_strides, size_of
+
+    shape = _result_shape(a, b)
+    rows = store_lazy(ctx, as_lazy(ctx, a), a.dtype) if not a.contiguous else a
+    flat = (size_of(ctx, a.shape[:-1]), a.shape[-1])
+    product = _product(ctx, Array(rows.buffer, rows.dtype, rows.offset, flat, contiguous_strides(ctx, flat), True), b, type_)
+    return Array(product.buffer, product.dtype, product.offset, shape, contiguous_strides(ctx, shape), True)
+
+
+def _stack(ctx: Context, a: Array, b: Array, type_: str) -> Array:
+    """A product for each matrix of a stack, leading axes broadcast against each other."""
+    from sciad.frontend.elementwise import broadcast
+
+    batch = broadcast(ctx, [a.shape[:-2], b.shape[:-2]])
+    inner = (*a.shape[-2:-1], b.shape[-1]) if a.ndim > 1 else (b.shape[-1],)
+    target = new_array(ctx, dtype_of(type_), (*batch, *inner), zero=True)
+
+    def one(where: list[Value]) -> None:
+        parts = [_matrix_of_stack(ctx, x, where, min(x.ndim, 2)) for x in (a, b)]
+        into = _matrix_of_stack(ctx, target, where, len(inner))
+        _product(ctx, *parts, type_, into)
+
+    nest(ctx, batch, one)
+    return target
+
+
+def _matrix_of_stack(ctx: Context, x: Array, where: list[Value], axes: int) -> Array:
+    """The view of one matrix (or vector) of a stack, at indices of the axes that all stacks are broadcast to."""
+    leading, zero = x.ndim - axes, ctx.b.const(0, I8)
+    index = [zero if n.constant == 1 else i for n, i in zip(x.shape[:leading], where[len(where) - leading :])]
+    return Array(x.buffer, x.dtype, flat_index(ctx, x, index), x.shape[leading:], x.strides[leading:])
 
 
 def _stored(ctx: Context, x: Any) -> Any:
@@ -87,28 +122,29 @@ def _short(ctx: Context, a: Array, b: Array, type_: str) -> Lazy:
     return Lazy(type_, _result_shape(a, b), element, [a.anywhere(), b.anywhere()], 3 * terms)
 
 
-def _product(ctx: Context, a: Array, b: Array, type_: str) -> Array:
+def _product(ctx: Context, a: Array, b: Array, type_: str, target: Array | None = None) -> Array:
+    """The product in `target` (an array of zeros), or in a new array."""
     shape = _result_shape(a, b)
     extents = [*shape, a.shape[-1]]
     work = 1.0
     for n in extents:
         work *= n.constant if n.constant is not None else float("inf")
     if work <= SMALL or type_ != F8 or a.scalar != F8 or b.scalar != F8:
-        return _loops(ctx, a, b, shape, type_)
-    target = new_array(ctx, "float64", shape)
+        return _loops(ctx, a, b, shape, type_, target)
+    target = target or new_array(ctx, "float64", shape)
     gemm(ctx, a, b, target)
     return target
 
 
-def _loops(ctx: Context, a: Array, b: Array, shape: tuple[Value, ...], type_: str) -> Array:
+def _loops(ctx: Context, a: Array, b: Array, shape: tuple[Value, ...], type_: str, into: Array | None) -> Array:
     """A small product: sums along the inner axis where the result's rows are short, else rows of the result updated one by one."""
     builder = ctx.b
     add = "fast_add" if type_ == F8 else "add"
     last = b.shape[1].constant if b.ndim == 2 else 1
     inner = a.shape[-1]
     if last is not None and last <= 4:
-        return _short_rows(ctx, a, b, shape, type_, add)
-    target = new_array(ctx, dtype_of(type_), shape, zero=True)
+        return _short_rows(ctx, a, b, shape, type_, add, into)
+    target = into or new_array(ctx, dtype_of(type_), shape, zero=True)
 
     def row(outer: list[Value]) -> None:
         def update(inner_index: list[Value]) -> None:
@@ -123,10 +159,10 @@ def _loops(ctx: Context, a: Array, b: Array, shape: tuple[Value, ...], type_: st
     return target
 
 
-def _short_rows(ctx: Context, a: Array, b: Array, shape: tuple[Value, ...], type_: str, add: str) -> Array:
+def _short_rows(ctx: Context, a: Array, b: Array, shape: tuple[Value, ...], type_: str, add: str, into: Array | None) -> Array:
     """Results with at most a few columns: the sums of one row run together."""
     builder = ctx.b
-    target = new_array(ctx, dtype_of(type_), shape)
+    target = into or new_array(ctx, dtype_of(type_), shape)
     columns = [[builder.const(j, I8)] for j in range(int(shape[-1].constant))] if b.ndim == 2 else [[]]  # type: ignore[arg-type]
     rows = shape[: a.ndim - 1]
 
@@ -161,6 +197,8 @@ def dot(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
     from sciad.frontend.expressions import binary
 
     a, b = args[:2]
+    if getattr(b, "ndim", 0) > 2:
+        raise ctx.error("np.dot with an array of more than two axes on the right", "use `@` for stacks of matrices, or np.einsum")
     scalar = isinstance(a, Value) or isinstance(b, Value)
     return binary(ctx, "multiply" if scalar else "matmul", a, b)
 

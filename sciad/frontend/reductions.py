@@ -122,6 +122,8 @@ def _axes(ctx: Context, axis: Any, ndim: int) -> list[int]:
     axes = sorted(int(p.constant) % max(ndim, 1) for p in parts)
     if any(not -ndim <= int(p.constant) < ndim for p in parts):
         raise ctx.error(f"axis out of range for {ndim} axes", "use an axis that the array has")
+    if len(set(axes)) < len(axes):
+        raise ctx.error("an axis that is named twice", "name each axis once")
     return axes
 
 

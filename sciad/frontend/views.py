@@ -97,6 +97,8 @@ def basic_view(ctx: Context, array: Array, index: list) -> Array:
             shape.append(length)
             strides.append(b.mul(stride, step))
         else:
+            if part.type == B1:
+                raise ctx.error("index that is a lone bool", "use an if, or np.where")
             i = wrap(ctx, scalars.as_index(ctx, part), n)
             offset = b.add(offset, b.mul(i, stride))
         axis += 1

@@ -323,8 +323,28 @@ def complex_function(x):
 
 
 @rejected(np.ones((2, 2, 2)))
-def product_of_stacks(x):
-    return np.sum(x @ x)  # refused
+def dot_of_stacks(x):
+    return np.sum(np.dot(x, x))  # refused
+
+
+@rejected(np.ones((2, 2)))
+def option_that_is_not_known(x):
+    return np.sum(x.ravel("F"))  # refused
+
+
+@rejected(np.ones((2, 2)))
+def axis_that_is_not_there(x):
+    return np.sum(np.swapaxes(x, 0, 2))  # refused
+
+
+@rejected(np.ones((2, 2)))
+def function_of_vectors(x):
+    return np.sum(np.gradient(x))  # refused
+
+
+@rejected(np.ones(3))
+def lone_bool_as_index(x):
+    return np.sum(x[x[0] > 0.5])  # refused
 
 
 @rejected(np.ones((2, 2)))
