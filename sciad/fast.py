@@ -26,7 +26,8 @@ def _signature(args: tuple) -> tuple | None:
     for x in args:
         kind = type(x)
         if kind is np.ndarray:
-            if not x.flags.c_contiguous:
+            flags = x.flags
+            if not (flags.c_contiguous and flags.aligned):
                 return None
             found.append(x.dtype)
             found.append(x.shape)
@@ -69,7 +70,7 @@ class FastCalls:
         if argnums is not None and not (set(argnums) <= set(range(len(args))) and len(set(argnums)) == len(argnums)):
             return None
         program = self.fun.program(*tree.flatten(args))
-        if program.lowered.capture_trees or any(program.written):
+        if program.capture_trees or any(program.written) or not all(x.dtype.isnative for x in args if isinstance(x, np.ndarray)):
             return None
         guards = _direct_guards(program, self.fun.__sciad_function__)
         return _Plan(program, args, argnums, guards) if guards is not None else None
@@ -78,7 +79,7 @@ class FastCalls:
 def _direct_guards(program: Any, function: Any) -> list[tuple[dict, str, tuple[str, ...], Any]] | None:
     """Compile-time captures as entries of dicts of globals; None where one is something else."""
     guards = []
-    for capture, found in program.lowered.guards:
+    for capture, found in program.guards:
         if capture.name.startswith("=") or not (capture.origin is ROOT or capture.origin is None):
             return None
         owner = function if capture.origin is ROOT else capture.function
@@ -105,13 +106,13 @@ class _Plan:
                 self.call.append(None)
         if argnums is None:
             self.function: Callable = program.primal()
-            only = program.lowered.outputs[0] if len(program.lowered.outputs) == 1 and program.lowered.structure.kind == "leaf" else None
+            only = program.outputs[0] if len(program.outputs) == 1 and program.structure.kind == "leaf" else None
             self.output = only.position if only is not None and only.kind == "scalar" and only.dtype != "b1" else -1
             return
         self.output = program.scalar_output()
-        self.n_results = len(program.body.results)
+        self.n_results = len(program.result_types)
         wrt = [k for k in argnums if program.inputs[k].kind.differentiable]
-        self.function = program.pullback(wrt, ())[0]
+        self.function = program.pullback(wrt, ())
         self.bars: list[tuple[int, tuple[int, ...], Any]] = []
         self.gradients: list[tuple[int, int | None]] = []  # of each argument: number of its array, or of its scalar
         for k in argnums:
