@@ -15,7 +15,7 @@ from sciad.codegen.module import function_source
 from sciad.errors import SciadError, ShapeError, UnsupportedSyntax
 from sciad.fast import FastCalls
 from sciad.frontend.context import unchanged
-from sciad.frontend.lower import Kind, Leaf, Lowered, kind_of, lower
+from sciad.frontend.lower import Kind, Lowered, kind_of, lower
 from sciad.frontend.source import python_function
 from sciad.ir import Region, walk
 from sciad.passes.forward import pushforward

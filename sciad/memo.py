@@ -127,7 +127,7 @@ def mark(found: Any) -> str:
         return f"module {found.__name__}"
     if isinstance(found, np.ufunc):
         return f"ufunc {found.__name__}"
-    if isinstance(found, type) or isinstance(found, BuiltinFunctionType) or type(found).__module__.startswith("numpy"):
+    if isinstance(found, (type, BuiltinFunctionType)) or type(found).__module__.startswith("numpy"):
         module = str(getattr(found, "__module__", "") or "")
         if module.split(".")[0] in _FIXED and hasattr(found, "__qualname__"):
             return f"fixed {module}.{found.__qualname__}"
