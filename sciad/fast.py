@@ -13,6 +13,7 @@ import numpy as np
 
 from sciad import tree
 from sciad.frontend.context import ROOT
+from sciad.types import is_float
 
 __all__ = ["FastCalls"]
 
@@ -54,6 +55,17 @@ class FastCalls:
         """The function's result, in a tuple; None where there is no fast way."""
         plan = self._plan(args, None)
         return (plan.result(args),) if plan is not None else None
+
+    def vjp(self, args: tuple) -> tuple[Any, Callable] | None:
+        """The result of a function that returns one float, and its pullback; None where there is no fast way."""
+        primal = self._plan(args, None)
+        if primal is None or primal.output < 0 or not is_float(primal.program.result_types[primal.output]):
+            return None
+        reverse = self._plan(args, tuple(range(len(args))))
+        if reverse is None:
+            return None
+        kept = tuple([x.copy() if type(x) is np.ndarray else x for x in args])
+        return primal.result(args), lambda bar: tuple(reverse.gradient(kept, 0.0 if bar is None else float(bar))[1])
 
     def _plan(self, args: tuple, argnums: tuple[int, ...] | None) -> _Plan | None:
         key = _signature(args)
@@ -149,9 +161,10 @@ class _Plan:
         results = self.function(*self._filled(args))
         return results[self.output] if self.output >= 0 else self.program.unpack(results)
 
-    def gradient(self, args: tuple) -> tuple[float, list]:
-        """Value and gradients."""
+    def gradient(self, args: tuple, seed: float = 1.0) -> tuple[float, list]:
+        """Value and gradients, times the cotangent of the value."""
         call = self._filled(args)
+        call[-1] = seed
         bars = []
         for slot, shape, dtype in self.bars:
             bar = np.zeros(shape, dtype)
