@@ -12,6 +12,7 @@ import stat
 import sys
 import tempfile
 import threading
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,7 +21,11 @@ import numba
 import numpy as np
 from llvmlite import ir as llvm
 from numba.core import cgutils, types
+from numba.core.ccallback import CFunc
+from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic
+
+from sciad.backend_cache import QuickCache
 
 __all__ = [
     "njit",
@@ -38,6 +43,8 @@ __all__ = [
     "stack_array",
     "cache_folder",
     "load_generated",
+    "load_known",
+    "entry",
     "digest",
 ]
 
@@ -48,8 +55,13 @@ SETTINGS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}, "n
 
 def njit(function=None, /, *, cache: bool = True, **options):
     """`numba.njit` with sciad's settings; disk cache on."""
-    merged = {**SETTINGS, "cache": cache, **options}
-    return numba.njit(**merged) if function is None else numba.njit(**merged)(function)
+    merged = {**SETTINGS, **options}
+    if function is None:
+        return lambda function: njit(function, cache=cache, **options)
+    compiled = numba.njit(**merged)(function)
+    if cache:
+        compiled._cache = QuickCache(compiled.py_func)
+    return compiled
 
 
 def kernel(function):
@@ -69,7 +81,15 @@ def kernel(function):
 def cfunc(signature, *, cache: bool = True, **options):
     """`numba.cfunc` with sciad's settings; the result carries ``.address``, an integer."""
     settings = {key: value for key, value in SETTINGS.items() if key != "nogil"}
-    return numba.cfunc(signature, cache=cache, **{**settings, **options})
+
+    def compiled(function):
+        made = CFunc(function, (signature.args, signature.return_type), locals={}, options={**settings, **options})
+        if cache:
+            made._cache = QuickCache(function)
+        made.compile()
+        return made
+
+    return compiled
 
 
 def kernel_signature(n_floats: int, n_addresses: int):
@@ -253,6 +273,25 @@ def load_generated(source: str, stem: str, key: str) -> ModuleType:
         spec.loader.exec_module(module)
         return module
 
+
+def load_known(stem: str, key: str) -> ModuleType | None:
+    """A module that `load_generated` made, perhaps in another process; None where its file is gone."""
+    name = f"sciad_{stem}_{key}"
+    return load_generated("", stem, key) if name in sys.modules or (cache_folder() / f"{name}.py").exists() else None
+
+
+def entry(function: Any, kinds: Iterable[str]) -> Callable:
+    """The machine code of a compiled function for arguments of the given types, callable without numba's look at each argument.
+
+    Types are those of `sciad.types`.  Arguments must have them: arrays contiguous, aligned, in the machine's byte order.
+    """
+    if not isinstance(function, Dispatcher):
+        return function
+    found = [types.Array(getattr(types, k[1:]), 1, "C") if k[0] == "*" else _SCALARS[k] for k in kinds]
+    return function.compile(tuple(found))
+
+
+_SCALARS = {"f8": types.float64, "f4": types.float32, "i8": types.int64, "b1": types.boolean}
 
 _loading = threading.RLock()
 

@@ -97,14 +97,14 @@ def _compiled(fun: Jitted, leaves: list, axes: list[int | None], structure: tree
     program = fun.program(item, structure)
     if any(program.written):
         raise SciadError(f"vmap of `{program.name}`, which writes into its arguments; return new arrays")
-    if any(o.kind in ("static", "complex") for o in program.lowered.outputs):
+    if any(o.kind in ("static", "complex") for o in program.outputs):
         raise SciadError(f"vmap of `{program.name}`, which returns something other than floats, ints and arrays of them")
     kept = fun.__dict__.setdefault("_batched", {})
-    key = (structure, tuple(axis is None for axis in axes), tuple((o.kind, o.dtype) for o in program.lowered.outputs))
+    key = (structure, tuple(axis is None for axis in axes), tuple((o.kind, o.dtype) for o in program.outputs))
     if key not in kept:
-        kept[key] = _loop(fun, structure, axes, program.lowered.outputs, program.lowered.structure)
+        kept[key] = _loop(fun, structure, axes, program.outputs, program.structure)
     out = kept[key](*leaves)
-    return tree.unflatten(program.lowered.structure, out)
+    return tree.unflatten(program.structure, out)
 
 
 def _loop(fun: Jitted, structure: tree.Structure, axes: list[int | None], outputs: list, out: tree.Structure) -> Jitted:

@@ -17,6 +17,8 @@ __all__ = ["vjp", "jvp", "value_and_grad", "source"]
 
 def vjp(fun: Jitted, primals: tuple, inout: tuple[int, ...]) -> tuple[Any, Callable]:
     """See `sciad.vjp`."""
+    if not inout and (hit := fun.fast.vjp(primals)) is not None:
+        return hit
     leaves, structure = tree.flatten(primals)
     program = fun.program(leaves, structure)
     first = _first_leaf(structure)
@@ -81,10 +83,10 @@ def _seeds(program: Any, result: Any, result_bar: Any) -> list:
     bars = _matching_leaves(program, result_bar)
     seeds = []
     position = 0
-    for o in program.lowered.outputs:
+    for o in program.outputs:
         bar = bars[position]
         position += 1
-        if o.position < 0 or not is_float(program.body.results[o.position].type):
+        if o.position < 0 or not is_float(program.result_types[o.position]):
             continue
         if o.kind == "scalar":
             seeds.append(float(bar) if bar is not None else 0.0)
@@ -101,7 +103,7 @@ def _leaf(result: Any, program: Any, position: int) -> Any:
 
 
 def _matching_leaves(program: Any, bar: Any) -> list:
-    structure = program.lowered.structure
+    structure = program.structure
     n = structure.n_leaves
     if n == 0:
         return []
@@ -158,14 +160,14 @@ def _unpack_tangents(program: Any, results: tuple, dots: list) -> Any:
     """Tangents arranged as the result; None for outputs that are not floats."""
     queue = list(dots)
     out = []
-    for o in program.lowered.outputs:
+    for o in program.outputs:
         if o.kind == "complex":
             out.append(complex(queue.pop(0), queue.pop(0)))
-        elif o.position < 0 or not is_float(program.body.results[o.position].type):
+        elif o.position < 0 or not is_float(program.result_types[o.position]):
             out.append(None)
         elif o.kind == "scalar":
             out.append(queue.pop(0))
         else:
             out.append(queue.pop(0).reshape([n if how == "const" else results[n] for how, n in o.shape]))
-    return tree.unflatten(program.lowered.structure, out)
+    return tree.unflatten(program.structure, out)
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from sciad import tree
 from sciad.frontend.context import ROOT
+from sciad.types import is_float
 
 __all__ = ["FastCalls"]
 
@@ -26,7 +27,8 @@ def _signature(args: tuple) -> tuple | None:
     for x in args:
         kind = type(x)
         if kind is np.ndarray:
-            if not x.flags.c_contiguous:
+            flags = x.flags
+            if not (flags.c_contiguous and flags.aligned):
                 return None
             found.append(x.dtype)
             found.append(x.shape)
@@ -54,6 +56,17 @@ class FastCalls:
         plan = self._plan(args, None)
         return (plan.result(args),) if plan is not None else None
 
+    def vjp(self, args: tuple) -> tuple[Any, Callable] | None:
+        """The result of a function that returns one float, and its pullback; None where there is no fast way."""
+        primal = self._plan(args, None)
+        if primal is None or primal.output < 0 or not is_float(primal.program.result_types[primal.output]):
+            return None
+        reverse = self._plan(args, tuple(range(len(args))))
+        if reverse is None:
+            return None
+        kept = tuple([x.copy() if type(x) is np.ndarray else x for x in args])
+        return primal.result(args), lambda bar: tuple(reverse.gradient(kept, 0.0 if bar is None else float(bar))[1])
+
     def _plan(self, args: tuple, argnums: tuple[int, ...] | None) -> _Plan | None:
         key = _signature(args)
         if key is None:
@@ -69,7 +82,7 @@ class FastCalls:
         if argnums is not None and not (set(argnums) <= set(range(len(args))) and len(set(argnums)) == len(argnums)):
             return None
         program = self.fun.program(*tree.flatten(args))
-        if program.lowered.capture_trees or any(program.written):
+        if program.capture_trees or any(program.written) or not all(x.dtype.isnative for x in args if isinstance(x, np.ndarray)):
             return None
         guards = _direct_guards(program, self.fun.__sciad_function__)
         return _Plan(program, args, argnums, guards) if guards is not None else None
@@ -78,7 +91,7 @@ class FastCalls:
 def _direct_guards(program: Any, function: Any) -> list[tuple[dict, str, tuple[str, ...], Any]] | None:
     """Compile-time captures as entries of dicts of globals; None where one is something else."""
     guards = []
-    for capture, found in program.lowered.guards:
+    for capture, found in program.guards:
         if capture.name.startswith("=") or not (capture.origin is ROOT or capture.origin is None):
             return None
         owner = function if capture.origin is ROOT else capture.function
@@ -105,13 +118,13 @@ class _Plan:
                 self.call.append(None)
         if argnums is None:
             self.function: Callable = program.primal()
-            only = program.lowered.outputs[0] if len(program.lowered.outputs) == 1 and program.lowered.structure.kind == "leaf" else None
+            only = program.outputs[0] if len(program.outputs) == 1 and program.structure.kind == "leaf" else None
             self.output = only.position if only is not None and only.kind == "scalar" and only.dtype != "b1" else -1
             return
         self.output = program.scalar_output()
-        self.n_results = len(program.body.results)
+        self.n_results = len(program.result_types)
         wrt = [k for k in argnums if program.inputs[k].kind.differentiable]
-        self.function = program.pullback(wrt, ())[0]
+        self.function = program.pullback(wrt, ())
         self.bars: list[tuple[int, tuple[int, ...], Any]] = []
         self.gradients: list[tuple[int, int | None]] = []  # of each argument: number of its array, or of its scalar
         for k in argnums:
@@ -148,9 +161,10 @@ class _Plan:
         results = self.function(*self._filled(args))
         return results[self.output] if self.output >= 0 else self.program.unpack(results)
 
-    def gradient(self, args: tuple) -> tuple[float, list]:
-        """Value and gradients."""
+    def gradient(self, args: tuple, seed: float = 1.0) -> tuple[float, list]:
+        """Value and gradients, times the cotangent of the value."""
         call = self._filled(args)
+        call[-1] = seed
         bars = []
         for slot, shape, dtype in self.bars:
             bar = np.zeros(shape, dtype)

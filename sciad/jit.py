@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from sciad import tape_call, tree
-from sciad.backend import digest, load_generated
+from sciad import memo, tape_call, tree
+from sciad.backend import digest, entry, load_generated, load_known
 from sciad.codegen.module import function_source
 from sciad.errors import SciadError, ShapeError, UnsupportedSyntax
 from sciad.fast import FastCalls
 from sciad.frontend.context import unchanged
-from sciad.frontend.lower import Kind, Leaf, Lowered, kind_of, lower
+from sciad.frontend.lower import Kind, Lowered, kind_of, lower
 from sciad.frontend.source import python_function
 from sciad.ir import Region, walk
 from sciad.passes.forward import pushforward
@@ -87,7 +87,7 @@ class Jitted:
         key = (function.__code__, structure, kinds)
         program = next((p for p in _PROGRAMS.get(key, ()) if p.current(function)), None)
         if program is None:
-            program = Program(lower(function, structure, list(kinds)))
+            program = Program(function, structure, kinds)
             _PROGRAMS.setdefault(key, []).append(program)
         program.check_distinct(leaves, function)
         return program
@@ -111,35 +111,65 @@ def _kind(x: Any, owner: Jitted) -> Kind:
 
 
 class Program(SecondOrder):
-    """One lowered function: its primal, pullbacks and pushforwards, each compiled when first called."""
+    """One function for arguments of certain kinds: its primal, pullbacks and pushforwards, each compiled when first called.
 
-    def __init__(self, lowered: Lowered) -> None:
-        self.lowered = lowered
-        self.name = lowered.function.name.strip("<>") or "lambda"
+    It is lowered when something has to be compiled that no earlier process has left in the cache.
+    """
+
+    def __init__(self, function: FunctionType, structure: tree.Structure, kinds: tuple[Kind, ...]) -> None:
+        self._key = (function, structure, kinds)
+        self._lowered: tuple[Lowered, Region] | None = None
+        self._primal: Callable | None = None
+        self._pullbacks: dict[tuple, Callable] = {}
+        self._pushforwards: dict[tuple, tuple] = {}
+        found = memo.find(*self._key)
+        if found is not None:
+            self._adopt(found)
+            if self.current(function):
+                return
+        self._adopt(self._lower())
+
+    def _adopt(self, facts: memo.Facts) -> None:
+        self.facts = facts
+        self.name, self.filename, self.inputs, self.n_args = facts.name, facts.filename, facts.inputs, facts.n_args
+        self.capture_trees, self.guards = facts.capture_trees, facts.guards
+        self.outputs, self.structure, self.result_types, self.written = facts.outputs, facts.structure, facts.result_types, facts.written
+
+    def _lower(self) -> memo.Facts:
+        """Lower the function, and give its facts."""
+        function, structure, kinds = self._key
+        lowered = lower(function, structure, list(kinds))
         self.lengths = {n for leaf in [*lowered.leaves, *lowered.captures] for n in leaf.params[1:]}
-        self.body = body = optimise(verified(lowered.function.body, "lowering"), self.lengths)
-        self.inputs: list[Leaf] = [*lowered.leaves, *lowered.captures]
-        self.n_args = len(lowered.leaves)
-        structure = Structure(body)
-        written = {structure.memory(buffer) for op in walk(body) for buffer in writes(op)}
-        self.written = [bool(leaf.kind.is_array and structure.memory(leaf.params[0]) in written) for leaf in self.inputs]
-        for k in range(self.n_args, len(self.inputs)):
-            if self.written[k]:
+        body = optimise(verified(lowered.function.body, "lowering"), self.lengths)
+        self._lowered = lowered, body
+        memory = Structure(body)
+        changed = {memory.memory(buffer) for op in walk(body) for buffer in writes(op)}
+        written = [bool(leaf.kind.is_array and memory.memory(leaf.params[0]) in changed) for leaf in [*lowered.leaves, *lowered.captures]]
+        for leaf, on in zip(lowered.captures, written[len(lowered.leaves) :]):
+            if on:
                 raise UnsupportedSyntax(
-                    f"write into the captured array `{self.inputs[k].label}`",
+                    f"write into the captured array `{leaf.label}`",
                     "pass it as an argument, or work on a copy",
                     filename=lowered.function.filename,
                 )
-        self._primal: Callable | None = None
-        self._pullbacks: dict[tuple, tuple[Callable, str]] = {}
-        self._pushforwards: dict[tuple, tuple] = {}
+        return memo.facts_of(lowered, [r.type for r in body.results], written)
+
+    @property
+    def body(self) -> Region:
+        """The optimised function; after this, `inputs` have their parameters."""
+        if self._lowered is None:
+            compiled = self.facts.compiled
+            self._adopt(self._lower())
+            self.facts.compiled = compiled
+        assert self._lowered is not None
+        return self._lowered[1]
 
     # -- validity --------------------------------------------------------------------------------------------------------------
     def current(self, root: FunctionType) -> bool:
         """Whether the function, perhaps another closure of the same code, needs no new compilation."""
-        if not unchanged(self.lowered.guards, root):
+        if not unchanged(self.guards, root):
             return False
-        for capture, structure, first in self.lowered.capture_trees:
+        for capture, structure, first in self.capture_trees:
             leaves, found = tree.flatten(capture.read(root))
             if found != structure:
                 return False
@@ -151,7 +181,7 @@ class Program(SecondOrder):
     def captured(self, root: FunctionType) -> list:
         """The captured leaves as they are now."""
         out: list = []
-        for capture, _, _ in self.lowered.capture_trees:
+        for capture, _, _ in self.capture_trees:
             out += tree.flatten(capture.read(root))[0]
         return out
 
@@ -173,7 +203,8 @@ class Program(SecondOrder):
                     params.append(value)
                 continue
             array = np.asarray(value)
-            flat = np.ascontiguousarray(array).reshape(-1)
+            flat = np.ascontiguousarray(array, leaf.kind.dtype).reshape(-1)
+            flat = flat if flat.flags.aligned else flat.copy()
             if written and (copy or not flat.flags.writeable):
                 flat = flat.copy() if np.may_share_memory(flat, array) else flat
             arrays.append(flat)
@@ -208,13 +239,13 @@ class Program(SecondOrder):
     def primal(self) -> Callable:
         """The compiled function of the runtime parameters."""
         if self._primal is None:
-            self._primal = self._compile(self.body, "primal")[0]
+            self._primal = self._compiled("primal", (), lambda: (self.body, None))[0]
         return self._primal
 
     def unpack(self, results: tuple) -> Any:
         """The user's result from the compiled function's."""
-        values = [self._output(o, results) for o in self.lowered.outputs]
-        return tree.unflatten(self.lowered.structure, values)
+        values = [self._output(o, results) for o in self.outputs]
+        return tree.unflatten(self.structure, values)
 
     def _output(self, o: Any, results: tuple) -> Any:
         if o.kind == "static":
@@ -230,17 +261,17 @@ class Program(SecondOrder):
     def seeded(self) -> list[int]:
         """Positions (among the IR results) of the float outputs, in order."""
         out = []
-        for o in self.lowered.outputs:
+        for o in self.outputs:
             if o.kind == "complex":
                 raise SciadError(f"`{self.name}` returns a complex number; return its real and imaginary parts")
-            if o.position >= 0 and is_float(self.body.results[o.position].type):
+            if o.position >= 0 and is_float(self.result_types[o.position]):
                 out.append(o.position)
         return out
 
     def scalar_output(self) -> int:
         """The position among the IR results of the one float that the function returns; ShapeError where it returns something else."""
-        outputs, where = self.lowered.outputs, self.lowered.function.filename
-        if len(outputs) != 1 or self.lowered.structure.kind != "leaf" or outputs[0].kind != "scalar" or not self.seeded():
+        outputs, where = self.outputs, self.filename
+        if len(outputs) != 1 or self.structure.kind != "leaf" or outputs[0].kind != "scalar" or not self.seeded():
             raise ShapeError(
                 f"gradient of `{self.name}` ({where}), which does not return one float; return a float, or use sciad.jacobian or sciad.vjp"
             )
@@ -249,35 +280,39 @@ class Program(SecondOrder):
     def source(self, mode: str, wrt: Sequence[int]) -> str:
         """The generated Python of the "primal", or of the "forward" or "reverse" derivative with respect to the leaves `wrt`."""
         if mode == "primal":
-            return function_source(self.body, f"{self.name}_primal", self.lowered.function.filename)
-        if mode == "reverse":
-            return self.pullback(wrt, ())[1]
-        body, _ = pushforward(simplify(self.body), [self.inputs[k].params[0] for k in wrt])
-        return function_source(body, f"{self.name}_forward", self.lowered.function.filename)
+            body = self.body
+        elif mode == "reverse":
+            body = self._reverse_body(wrt, ())
+        else:
+            body = simplify(self.body)
+            body, _ = pushforward(body, [self.inputs[k].params[0] for k in wrt])
+        return function_source(body, self._entry_name(mode), self.filename)
 
     def float_leaves(self) -> list[int]:
         """Positions (among the leaves of the user's result) of the float outputs, in order."""
         self.seeded()
-        return [k for k, o in enumerate(self.lowered.outputs) if o.position >= 0 and is_float(self.body.results[o.position].type)]
+        return [k for k, o in enumerate(self.outputs) if o.position >= 0 and is_float(self.result_types[o.position])]
 
     def float_values(self, results: tuple) -> list:
         """The float outputs among the compiled function's results, in their shapes."""
-        return [self._output(self.lowered.outputs[k], results) for k in self.float_leaves()]
+        return [self._output(self.outputs[k], results) for k in self.float_leaves()]
 
-    def pullback(self, wrt: Sequence[int], inout: Sequence[int]) -> tuple[Callable, str]:
-        """Compiled primal and reverse sweep for the given leaves, and its source."""
+    def pullback(self, wrt: Sequence[int], inout: Sequence[int]) -> Callable:
+        """Compiled primal and reverse sweep for the given leaves."""
         key = (tuple(wrt), tuple(inout))
         if key not in self._pullbacks:
-            body = simplify(self.body)
-            params = [self.inputs[k].params[0] for k in wrt]
-            done = pullback(body, params, self.seeded(), [self.inputs[k].params[0] for k in inout], self.lengths)
-            done = improve_loops(done, self.lengths)
-            self._pullbacks[key] = self._compile(done, "reverse")
+            self._pullbacks[key] = self._compiled("reverse", key, lambda: (self._reverse_body(*key), None))[0]
         return self._pullbacks[key]
+
+    def _reverse_body(self, wrt: Sequence[int], inout: Sequence[int]) -> Region:
+        body = simplify(self.body)
+        params = [self.inputs[k].params[0] for k in wrt]
+        done = pullback(body, params, self.seeded(), [self.inputs[k].params[0] for k in inout], self.lengths)
+        return improve_loops(done, self.lengths)
 
     def run_pullback(self, values: list, wrt: Sequence[int], inout: Sequence[int], seeds: list, final: list) -> tuple[tuple, list]:
         """Results of the primal and cotangents of the leaves in `wrt`; `final` are cotangents of the contents of `inout` arrays."""
-        function, _ = self.pullback(wrt, inout)
+        function = self.pullback(wrt, inout)
         params, arrays = self.marshal(values, copy=True)
         shadows: dict[int, np.ndarray] = {}
         for k in dict.fromkeys([*wrt, *inout]):
@@ -288,7 +323,7 @@ class Program(SecondOrder):
                 shadows[k] = np.zeros_like(array) if given is None else _flat_copy(given, array, self.inputs[k].label)
         results = function(*params, *shadows.values(), *seeds)
         results = results if isinstance(results, tuple) else (results,)
-        scalars = iter(results[len(self.body.results) :])
+        scalars = iter(results[len(self.result_types) :])
         bars = []
         for k in wrt:
             if self.inputs[k].kind.is_array:
@@ -301,11 +336,8 @@ class Program(SecondOrder):
         """Results, tangents of the float results, and (contents, tangents) of the `inout` arrays."""
         key = tuple(wrt)
         if key not in self._pushforwards:
-            body = simplify(self.body)
-            done, carriers = pushforward(body, [self.inputs[k].params[0] for k in wrt])
-            leaf_of = {leaf.params[0]: k for k, leaf in enumerate(self.inputs) if leaf.params}
-            self._pushforwards[key] = (*self._compile(done, "forward"), [leaf_of[p] for p in carriers])
-        function, _, carriers = self._pushforwards[key]
+            self._pushforwards[key] = self._compiled("forward", key, lambda: self._forward_body(key))
+        function, carriers = self._pushforwards[key]
         params, arrays = self.marshal(values, copy=True)
         given = dict(zip(wrt, tangents))
         dots: dict[int, Any] = {}
@@ -318,7 +350,7 @@ class Program(SecondOrder):
                 dots[k] = np.zeros_like(array) if given.get(k) is None else _flat_copy(given[k], array, self.inputs[k].label)
         results = function(*params, *dots.values())
         results = results if isinstance(results, tuple) else (results,)
-        n = len(self.body.results)
+        n = len(self.result_types)
         finals = []
         for k in inout:
             shape = np.shape(values[k])
@@ -328,12 +360,35 @@ class Program(SecondOrder):
             finals.append((array.reshape(shape), dot))
         return results[:n], list(results[n:]), finals
 
+    def _forward_body(self, wrt: Sequence[int]) -> tuple[Region, list[int]]:
+        """The pushforward, and the leaves whose tangents it takes."""
+        body = simplify(self.body)
+        done, carriers = pushforward(body, [self.inputs[k].params[0] for k in wrt])
+        leaf_of = {leaf.params[0]: k for k, leaf in enumerate(self.inputs) if leaf.params}
+        return done, [leaf_of[p] for p in carriers]
+
     # -- compilation -----------------------------------------------------------------------------------------------------------
+    def _entry_name(self, mode: str) -> str:
+        return f"{self.name}_{mode}" if self.name.isidentifier() else f"lambda_{mode}"
+
+    def _compiled(self, mode: str, key: tuple, build: Callable[[], tuple[Region, Any]]) -> tuple[Callable, Any]:
+        """Machine code of what `build` gives, and what else it gives; both from the cache where an earlier process has left them."""
+        known = self.facts.compiled.get((mode, key))
+        if known is not None and (module := load_known(*known[:2])) is not None:
+            return entry(getattr(module, known[0]), known[2]), known[3]
+        body, more = build()
+        function, digested = self._compile(body, mode)
+        self.facts.compiled[mode, key] = (self._entry_name(mode), digested, [p.type for p in body.params], more)
+        assert self._lowered is not None
+        memo.keep(*self._key, self._lowered[0], self.facts)
+        return function, more
+
     def _compile(self, body: Region, mode: str) -> tuple[Callable, str]:
-        name = f"{self.name}_{mode}" if self.name.isidentifier() else f"lambda_{mode}"
-        source = function_source(body, name, self.lowered.function.filename)
-        module = load_generated(source, name, digest(source))
-        return getattr(module, name), source
+        """Machine code of a region, and the hash under which its module is kept."""
+        name = self._entry_name(mode)
+        source = function_source(body, name, self.filename)
+        key = digest(source)
+        return entry(getattr(load_generated(source, name, key), name), [p.type for p in body.params]), key
 
 
 def _flat_copy(value: Any, like: np.ndarray, label: str) -> np.ndarray:

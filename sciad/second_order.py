@@ -29,6 +29,7 @@ class SecondOrder:
         cache = self.__dict__.setdefault("_second", {})
         key = (kind, tuple(wrt))
         if key not in cache:
+            assert self.body is not None  # lowered before its inputs are asked for
             region, extra = build([self.inputs[k].params[0] for k in wrt])
             cache[key] = self._compile(region, kind)[0], extra
         return cache[key]

@@ -83,7 +83,7 @@ class _Rules:
 
     def _pull(self, xs: Any, bars: Any) -> list:
         values = self._with(xs)
-        return self.program.run_pullback(values, self.wrt, (), _seeds(bars), [])[1]
+        return self.program.run_pullback(values, self.wrt, (), _seeds(self.program, bars), [])[1]
 
     def _second(self, xs: Any, bars: Any) -> tuple:
         """Rules of (x, y_bar) -> J^T y_bar."""
@@ -92,14 +92,14 @@ class _Rules:
         def vjp(*w: Any) -> list:
             values = self._with(xs)
             directions = _directions(xs, w)
-            x_bars = program.reverse_over_forward(values, wrt, directions, _seeds(bars))
+            x_bars = program.reverse_over_forward(values, wrt, directions, _seeds(program, bars))
             _, y_dots, _ = program.run_pushforward(values, wrt, directions, ())
             return [*x_bars, *[_shaped(d, b) for d, b in zip(y_dots, bars)]]
 
         def jvp(*dots: Any) -> tuple:
             x_dots = _directions(xs, dots[:n])
             bar_dots = _directions(bars, dots[n:])
-            return tuple(program.forward_over_reverse(self._with(xs), wrt, x_dots, _seeds(bars), _seeds(bar_dots)))
+            return tuple(program.forward_over_reverse(self._with(xs), wrt, x_dots, _seeds(program, bars), _seeds(program, bar_dots)))
 
         return vjp, jvp
 
@@ -126,8 +126,8 @@ class _Rules:
             y_dots = tuple(_shaped(d, y) for d, y in zip(y_dots, outs))
 
             def vjp(*bars: Any) -> list:
-                x_bars = program.reverse_over_forward(values, wrt, list(directions), _seeds(bars))
-                return [*x_bars, *program.run_pullback(values, wrt, (), _seeds(bars), [])[1]]
+                x_bars = program.reverse_over_forward(values, wrt, list(directions), _seeds(program, bars))
+                return [*x_bars, *program.run_pullback(values, wrt, (), _seeds(program, bars), [])[1]]
 
             def jvp(*second: Any) -> tuple:
                 x_dots = _directions(below, second[:n])
@@ -141,14 +141,18 @@ class _Rules:
         return custom_call(forward, [*xs, *dots], f"forward derivative of `{program.name}`")
 
 
-def _seeds(bars: Any) -> list:
-    """Cotangents as the compiled pullback takes them: floats, and flat arrays that it may use up."""
-    return [float(b) if np.ndim(b) == 0 and not isinstance(b, np.ndarray) else np.array(b, copy=True).reshape(-1) for b in bars]
+def _seeds(program: Any, bars: Any) -> list:
+    """Cotangents of the float outputs as the compiled pullback takes them: floats, and flat arrays that it may use up."""
+    kinds = [program.outputs[k].kind for k in program.float_leaves()]
+    return [float(b) if kind == "scalar" else np.array(b, copy=True).reshape(-1) for kind, b in zip(kinds, bars)]
 
 
 def _directions(xs: Any, dots: Any) -> list:
     """Tangents for all of `xs`: floats for numbers, zeros where none is given."""
-    return [(np.zeros(x.shape, x.dtype) if isinstance(x, np.ndarray) else 0.0) if d is None else d for x, d in zip(xs, dots)]
+    return [
+        (np.zeros(x.shape, x.dtype) if d is None else d) if isinstance(x, np.ndarray) else 0.0 if d is None else float(d)
+        for x, d in zip(xs, dots)
+    ]
 
 
 def _shaped(dot: Any, like: Any) -> Any:

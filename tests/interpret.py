@@ -95,10 +95,12 @@ def interpreted() -> Iterator[None]:
     """Programs lowered inside are not compiled by numba; programs known before are forgotten for the time."""
     loader, programs = jit_module.load_generated, dict(jit_module._PROGRAMS)
     jit_module.load_generated = load
+    jit_module.memo.ENABLED = False
     jit_module._PROGRAMS.clear()
     try:
         yield
     finally:
         jit_module.load_generated = loader
+        jit_module.memo.ENABLED = True
         jit_module._PROGRAMS.clear()
         jit_module._PROGRAMS.update(programs)

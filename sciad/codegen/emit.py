@@ -13,7 +13,7 @@ from sciad.ir import PURE, Op, Region, Value
 from sciad.scalar_kernels import __all__ as SCALAR_KERNELS
 from sciad.types import B1, F4, F8, I8
 
-__all__ = ["Emitter", "HEADER"]
+__all__ = ["Emitter", "header"]
 
 HEADER = """\
 import math
@@ -25,6 +25,16 @@ from sciad.backend import cfunc, fast_add, keep, kernel, kernel_signature, njit,
 from sciad.backend import unsigned as _u
 from sciad.kernels import gemm, grown
 """
+
+
+def header(text: str) -> str:
+    """The imports of generated code, without those of modules that the code does not use: importing them takes time."""
+    lines = HEADER.splitlines(keepends=True)
+    used = [name for name in ("linear_kernels", "scalar_kernels", "vmath") if f"{name}." in text]
+    modules = [f"from sciad import {', '.join(used)}\n"] if used else []
+    helpers = [lines[-1]] if "gemm(" in text or "grown(" in text else []
+    return "".join([*lines[:4], *modules, *lines[5:-1], *helpers])
+
 
 _INFIX = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "floor_divide": "//", "remainder": "%",

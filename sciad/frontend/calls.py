@@ -149,6 +149,7 @@ def _complex_unary(ctx: Context, name: str, value: Complex) -> Any:
 def call_python(ctx: Context, function: Any, args: list, kwargs: dict[str, Any], origin: Any = None) -> Any:
     """Inline a Python function: its statements are lowered here, with its own variables."""
     source = source_of(function)
+    ctx.inlined.append((function, origin))
     frame = Frame(function.__qualname__, source.filename, source.offset, function=function, origin=origin)
 
     def default(name: str) -> Any:

@@ -117,6 +117,7 @@ class Context:
         self.filename = "?"
         self.captures: dict[tuple, Any] = {}
         self.import_capture = import_capture
+        self.inlined: list[tuple[FunctionType | None, Any]] = []  # functions and how each is reached; None: by an import inside a function
         self.captured_buffers: set[Value] = set()  # not to be written: what escapes would have no derivative
         self.roots: set[Value] = set()  # buffers of the inputs: distinct memory, as the caller has checked
         self.outermost = self.b.region

@@ -76,6 +76,7 @@ class Lowered:
     outputs: list[Output]
     structure: tree.Structure
     guards: list[tuple[Capture, Any]]
+    inlined: list[tuple[Any, Any]]  # functions and how each is reached (see Capture); None for what was imported inside a function
 
 
 def kind_of(value: Any, *, static_shape: bool = False) -> Kind:
@@ -232,7 +233,7 @@ def _finish(ctx: Context, function: python_types.FunctionType, inputs: _Inputs, 
     body.results = results
     body.params = [p for leaf in [*leaves, *inputs.captures] for p in leaf.params]
     lowered = Function(function.__name__, body, ctx.filename)
-    return Lowered(lowered, leaves, inputs.captures, inputs.capture_trees, outputs, structure, inputs.guards)
+    return Lowered(lowered, leaves, inputs.captures, inputs.capture_trees, outputs, structure, inputs.guards, ctx.inlined)
 
 
 def _outputs(ctx: Context, value: Any, results: list[Value], outputs: list[Output]) -> tree.Structure:

@@ -247,6 +247,8 @@ def _function(ctx: Context, node: ast.FunctionDef, live: set[str]) -> None:
 
 def _import(ctx: Context, node: ast.Import | ast.ImportFrom, live: set[str]) -> None:
     for alias in node.names:
+        if (alias.name if isinstance(node, ast.Import) else node.module or "").split(".")[0] not in ("math", "cmath", "numpy"):
+            ctx.inlined.append((None, None))
         if isinstance(node, ast.Import):
             module, first = importlib.import_module(alias.name), alias.name.split(".")[0]
             ctx.frame.env[alias.asname or first] = Static(module if alias.asname else importlib.import_module(first))

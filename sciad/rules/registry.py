@@ -19,7 +19,7 @@ from typing import Any
 
 from sciad.errors import MissingRule, SciadError
 
-__all__ = ["Rule", "rule", "linear", "nondiff", "lookup", "names", "canonical", "alias", "on_change"]
+__all__ = ["Rule", "rule", "linear", "nondiff", "lookup", "names", "canonical", "alias", "customised", "on_change"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ _RULES: dict[str, Rule] = {}
 _ALIASES: dict[str, str] = {}
 _listeners: list[Callable[[str], None]] = []
 _loaded = False
+_changes = _own = 0
 
 
 def rule(name: str, *partials: Callable | None, singular: bool = False, replace: bool = False) -> None:
@@ -92,6 +93,12 @@ def names(kind: str | None = None) -> list[str]:
     return sorted(n for n, r in _RULES.items() if kind is None or r.kind == kind)
 
 
+def customised() -> bool:
+    """Whether rules were added to, or replaced in, those of the rule book."""
+    _load()
+    return _changes != _own
+
+
 def on_change(listener: Callable[[str], None]) -> None:
     """Call ``listener(name)`` whenever a rule is added or replaced, for those who keep rules at hand."""
     _listeners.append(listener)
@@ -100,6 +107,8 @@ def on_change(listener: Callable[[str], None]) -> None:
 def _register(new: Rule, replace: bool) -> None:
     if new.name in _RULES and not replace:
         raise SciadError(f"`{new.name}` has a rule already; pass replace=True to put another in its place")
+    global _changes
+    _changes += 1
     _RULES[new.name] = new
     for listener in _listeners:
         listener(new.name)
@@ -107,10 +116,13 @@ def _register(new: Rule, replace: bool) -> None:
 
 def _load() -> None:
     """Read the rule book on first use; it imports this module, so it cannot be imported above."""
-    global _loaded
+    global _loaded, _own
     if not _loaded:
         _loaded = True
+        before = _changes
         import sciad.rules.scalar  # noqa: F401
+
+        _own = _changes - before
 
 
 def _reads(partial: Any, n_values: int) -> frozenset[int]:

@@ -96,6 +96,39 @@ _BODIES = {
         c = b
     return b
 """,
+    "value_of_an_inner_loop_before_a_break": """
+    for i in range(5):
+        if i > 1 or a > -5.0:
+            for k in range(5):
+                b = a * x[k]
+                m[k % 3, 0] = a
+            break
+    return b
+""",
+    "value_at_a_break_that_the_else_overwrites": """
+    for i in range(5):
+        if x[i] > 0.1:
+            b = a * x[i]
+            break
+        for k in range(5):
+            b = b * x[k]
+        if b > 2.0:
+            break
+    else:
+        b = a
+    return b
+""",
+    "value_of_an_inner_loop_before_a_continue": """
+    s = 0.0
+    while s < 6.0:
+        s = s + 1.0
+        if b < 5.0:
+            for k in range(5):
+                b = b + a * x[k]
+            continue
+        s = 7.0
+    return b
+""",
 }
 
 REGRESSIONS = {name: HEAD + body.lstrip("\n") for name, body in _BODIES.items()}

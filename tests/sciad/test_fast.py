@@ -97,3 +97,17 @@ def test_after_enough_row_lengths_one_program_serves_all():
     kinds = {f.program(*tree.flatten((np.ones((3, n)),))).inputs[0].kind.shape for n in lengths}
     assert len(kinds) == specialise.VARIANTS + 1
     assert (None, None) in kinds
+
+
+def test_pullbacks_keep_what_was_there():
+    """A pullback is of the arguments as they were, may be called again, and None stands for a cotangent of zero."""
+    x = np.array([1.0, 2.0])
+    value, pullback = sciad.vjp(sciad.jit(weighted), x, 0.5, 3)
+    x[:] = 7.0
+    assert value == 4.5
+    for bar in (2.0, 1.0, -1.0):
+        x_bar, w_bar, k_bar = pullback(bar)
+        np.testing.assert_allclose(x_bar, [1.5 * bar, 6.0 * bar])
+        assert w_bar == 9.0 * bar
+        assert k_bar is None
+    np.testing.assert_array_equal(pullback(None)[0], [0.0, 0.0])
