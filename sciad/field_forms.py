@@ -130,7 +130,8 @@ class Forms:
         region.ops = [*prefix.ops, *region.ops, *suffix.ops]
         region.params = [p for p in region.params if p not in seeds] + [*given, t_bar]
         region.results = []
-        return tidy(verified(region, "reverse of a field")), given, t_bar
+        region = simplify(verified(region, "reverse of a field"), unroll=True)  # a short seed then is scalars, not memory
+        return tidy(verified(region, "unroll")), given, t_bar
 
     @cached_property
     def _state_split(self):
