@@ -203,7 +203,8 @@ class Forms:
     def _compile(self, form: str, floats: list, buffers: list, body: Region, clear: Value | None = None) -> int:
         stem = f"{self._stem}_{form}"
         source = field_source(stem, self.filename, floats, buffers, body, clear)
-        module = load_generated(source, stem, digest(source))
+        straight = not any(op.regions for op in walk(body)) and "kernels." not in source and "gemm(" not in source
+        module = load_generated(source, stem, digest(source), straight)
         compiled = getattr(module, stem)
         self.__dict__.setdefault("_alive", []).append(compiled)
         return compiled.address

@@ -9,7 +9,7 @@ import numpy as np
 from sciad.adjoints.sde_step import reverse_work_size, step_bar_kernel
 from sciad.adjoints.sde_sweep import compiled_walk_back
 from sciad.errors import SolveError
-from sciad.solvers.sde.brownian import aligned
+from sciad.solvers.room import aligned
 from sciad.solvers.sde.integrate import Walked
 from sciad.solvers.sde.problem import NOISE_SEGMENT, Grid, Sde, Workspace, block_size, run_blocks
 from sciad.solvers.sde.program import SRK

@@ -16,6 +16,7 @@ from functools import cache
 
 import numpy as np
 
+from sciad.solvers.room import aligned
 from sciad.solvers.memory import get, get_apart, get_int, put, put_apart, put_int
 from sciad.solvers.sde.assemble import assemble
 from sciad.solvers.sde.layout import (
@@ -39,7 +40,7 @@ from sciad.solvers.sde.layout import (
 )  # fmt: skip
 from sciad.solvers.sde.philox import INLINE, normal_pair
 
-__all__ = ["Brownian", "Columns", "KERNELS", "aligned", "column_count", "grid_table", "level_count"]
+__all__ = ["Brownian", "Columns", "KERNELS", "column_count", "grid_table", "level_count"]
 
 DECADES, HALVINGS = 5, 10
 LEAVES = 10**DECADES * 2**HALVINGS
@@ -242,14 +243,6 @@ def tree_length(t_0: float, t_1: float) -> float:
     """The power of ten that a tree over [t_0, t_1] spans."""
     span = abs(t_1 - t_0)
     return 10.0 ** math.ceil(math.log10(span) - 1e-12) if span > 0 else 1.0
-
-
-def aligned(*shape: int, zero: bool = True) -> np.ndarray:
-    """An array that begins with a line of the cache, so that whole vector registers are read from one line each."""
-    size = math.prod(shape)
-    memory = np.zeros(size + 8) if zero else np.empty(size + 8)
-    skip = -memory.__array_interface__["data"][0] % 64 // 8
-    return memory[skip : skip + size].reshape(shape)
 
 
 def column_count(used: int) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sciad.solvers.sde.brownian import aligned
+from sciad.solvers.room import borrowed
 from sciad.solvers.sde.problem import NOISE_SEGMENT, Grid, Sde, Workspace, block_size, noise_row, run_blocks
 from sciad.solvers.sde.program import SRK
 from sciad.solvers.sde.walk import compiled_walk
@@ -52,7 +52,7 @@ def walk_grid(
     ys, failed = np.empty((paths, len(positions), width)), np.zeros(paths, np.int64)
     rows = -(-steps // every) if record else 0
     size, blocks = block_size(sde.m), -(-paths // block_size(sde.m))
-    states = aligned(blocks, rows, size, width, zero=False) if record else None
+    states = borrowed(blocks, rows, size, width) if record else None
     start = np.tile(np.ascontiguousarray(y0, np.float64), method.copies)
     noise = _room_for_noise(sde.m, grid, paths) if record and every == 1 else None
 
@@ -84,4 +84,4 @@ def _every(steps: int, size: int, checkpoints: int | None) -> int:
 def _room_for_noise(m: int, grid: Grid, paths: int) -> np.ndarray | None:
     """Memory for the noise of all steps, or None where it is better made again."""
     shape = (-(-paths // block_size(m)), grid.n_steps * noise_row(m, block_size(m), grid.levy))
-    return aligned(*shape, zero=False) if 8 * math.prod(shape) <= KEPT_NOISE else None
+    return borrowed(*shape) if 8 * math.prod(shape) <= KEPT_NOISE else None

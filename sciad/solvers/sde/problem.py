@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from sciad.solvers.room import aligned
 from sciad.solvers.sde import layout as s
-from sciad.solvers.sde.brownian import Columns, aligned, column_count
+from sciad.solvers.sde.brownian import Columns, column_count
 from sciad.solvers.sde.program import SRK
 from sciad.solvers.sde.source import takes_many
 from sciad.solvers.sde.step import noise_shape, step_kernel, work_size
