@@ -256,8 +256,12 @@ def _private_folder(path: Path) -> Path | None:
         return None
 
 
-def load_generated(source: str, stem: str, key: str) -> ModuleType:
-    """Import generated source from the cache folder; the name contains `key`, so a file is never rewritten with other text."""
+def load_generated(source: str, stem: str, key: str, straight: bool = False) -> ModuleType:
+    """Import generated source from the cache folder; the name contains `key`, so a file is never rewritten with other text.
+
+    `straight`: its C functions have no loops, so LLVM is to make vectors of scalars that stand side by side.  (Where there are loops,
+    numba's order of passes would do that to their bodies first, and the loops would stay scalar.)
+    """
     name = f"sciad_{stem}_{key}"
     with _loading:  # one thread at a time: another must not find a module that is still empty
         if name in sys.modules:
@@ -270,7 +274,12 @@ def load_generated(source: str, stem: str, key: str) -> ModuleType:
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
-        spec.loader.exec_module(module)
+        before = numba.config.SLP_VECTORIZE
+        numba.config.SLP_VECTORIZE = int(straight) or before
+        try:
+            spec.loader.exec_module(module)
+        finally:
+            numba.config.SLP_VECTORIZE = before
         return module
 
 

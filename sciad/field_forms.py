@@ -130,7 +130,8 @@ class Forms:
         region.ops = [*prefix.ops, *region.ops, *suffix.ops]
         region.params = [p for p in region.params if p not in seeds] + [*given, t_bar]
         region.results = []
-        return tidy(verified(region, "reverse of a field")), given, t_bar
+        region = simplify(verified(region, "reverse of a field"), unroll=True)  # a short seed then is scalars, not memory
+        return tidy(verified(region, "unroll")), given, t_bar
 
     @cached_property
     def _state_split(self):
@@ -202,7 +203,8 @@ class Forms:
     def _compile(self, form: str, floats: list, buffers: list, body: Region, clear: Value | None = None) -> int:
         stem = f"{self._stem}_{form}"
         source = field_source(stem, self.filename, floats, buffers, body, clear)
-        module = load_generated(source, stem, digest(source))
+        straight = not any(op.regions for op in walk(body)) and "kernels." not in source and "gemm(" not in source
+        module = load_generated(source, stem, digest(source), straight)
         compiled = getattr(module, stem)
         self.__dict__.setdefault("_alive", []).append(compiled)
         return compiled.address

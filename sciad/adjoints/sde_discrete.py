@@ -9,6 +9,7 @@ import numpy as np
 from sciad.adjoints.sde_step import reverse_work_size, step_bar_kernel
 from sciad.adjoints.sde_sweep import compiled_walk_back
 from sciad.errors import SolveError
+from sciad.solvers.room import aligned
 from sciad.solvers.sde.integrate import Walked
 from sciad.solvers.sde.problem import NOISE_SEGMENT, Grid, Sde, Workspace, block_size, run_blocks
 from sciad.solvers.sde.program import SRK
@@ -45,7 +46,7 @@ def walk_grid_back(
         w.noise(ordered, min(segment, max(grid.n_steps, 1)), grid.levy, walked.noise)
         w.put(TOTAL=paths, Y0=start, ALL_FAILED=failed, ALL_SAVED_BAR=bars)
         w.put(ALL_RECORD=walked.record, N_ROWS=walked.record.shape[1], EVERY=walked.every)
-        w.put(ALL_Y_BAR=y_bar, ALL_P_BAR=p_bar, ALL_Q_BAR=q_bar, STATES=np.empty((segment + 1, n)))
+        w.put(ALL_Y_BAR=y_bar, ALL_P_BAR=p_bar, ALL_Q_BAR=q_bar, STATES=np.empty((segment + 1, w.block, n)))
         reverse_slots(w, sde, method)
         return w
 
@@ -60,5 +61,5 @@ def reverse_slots(w: Workspace, sde: Sde, method: SRK) -> None:
     """Addresses and scratch memory of transposed steps."""
     f_tape, g_tape = sde.drift.tape_size, sde.diffusion.tape_size
     w.put(F_AUG=sde.drift.aug, G_AUG=sde.diffusion.aug, F_REV=sde.drift.rev, G_REV=sde.diffusion.rev, F_TAPE=f_tape, G_TAPE=g_tape)
-    work = np.zeros(reverse_work_size(method, sde.shape, sde.n, sde.m, f_tape, g_tape))
+    work = aligned(reverse_work_size(method, sde.shape, sde.n, sde.m, f_tape, g_tape) * (w.block if w.many else 1))
     w.put(STEP_BAR=step_bar_kernel(method, sde.shape, sde.m), WORK=work, T_BAR=np.zeros(1))

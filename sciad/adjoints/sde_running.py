@@ -90,7 +90,7 @@ def run_segment(slots, path, first, last, y, y_bar, deviation):
     spare = y + 8 * n
     put_int(slots, Y_BAR, y_bar)
     for step in range(last - 1, first - 1, -1):
-        pull(slots, path, step + 1, y_bar)
+        pull(slots, path, 1, step + 1, y_bar)
         if deviation != 0:
             put(deviation, 0, max(get(deviation, 0), compare(slots, path, step + 1, y)))
         point_noise(slots, path, step - first)
@@ -123,7 +123,7 @@ def run_block(slots, reals, block):
                 return
         last = first
     for path in range(paths):
-        pull(slots, path, 0, y_bars + 8 * n * path)
+        pull(slots, path, 1, 0, y_bars + 8 * n * path)
         if get_int(slots, ALL_DEVIATION) != 0:
             deviation = get_int(slots, ALL_DEVIATION) + 8 * (start + path)
             put(deviation, 0, max(get(deviation, 0), compare(slots, path, 0, get_int(slots, STATE) + 16 * n * path)))

@@ -41,6 +41,10 @@ class ReversePlan(Plan):
         found += [(f"xbar{k}", tuple(x for x in e.terms if x[0] == s)) for k, e in enumerate(self.stages)]
         return [(name, terms) for name, terms in found if terms]
 
+    def tape(self, s: int) -> str:
+        """Where the tape of evaluation s lies (of one path, where several are taken)."""
+        return f"tapes + 8 * tape * ({s} * count + c)" if self.many else f"tapes + {8 * s} * tape"
+
     def needed(self, s: int) -> bool:
         """Whether a later point depends on evaluation s."""
         return any(j == s for e in self.stages for j, _, _ in e.terms)
@@ -57,6 +61,7 @@ def _step_bar_kernel(method: SRK, shape: str, n: int, m: int) -> int:
     return load(source, f"step_bar_{method.name.lower()}_{shape}").step_bar.address
 
 
+@cache
 def reverse_work_size(method: SRK, shape: str, n: int, m: int, f_tape: int, g_tape: int) -> int:
     """Entries of scratch memory that a transposed step needs."""
     plan = ReversePlan(method, shape, m, n)
@@ -84,14 +89,12 @@ def _again(plan: ReversePlan, s: int) -> list[str]:
         return []
     parameters = "p" if letter == "f" else "q"
     lines = plan.move(s)
-    at = f"{plan.time(s)}, {plan.point(s)}, {parameters}, k{s}"
+    at = plan.time(s), plan.point(s), parameters, f"k{s}"
     if stage.gamma:
         lines += plan.solve(s)
-        lines += [f"if {letter}_tape > 0:", *indent(checked(f"call_address({letter}_aug, {at}, tapes + {8 * s} * tape)"))]
-    else:
-        lines += [f"if {letter}_tape > 0:", *indent(checked(f"call_address({letter}_aug, {at}, tapes + {8 * s} * tape)"))]
-        if plan.needed(s):
-            lines += ["else:", *indent(checked(f"call_address({letter}, {at})"))]
+    lines += [f"if {letter}_tape > 0:", *indent(plan.call(f"{letter}_aug", *at, plan.tape(s)))]
+    if plan.needed(s) and not stage.gamma:
+        lines += ["else:", *indent(plan.call(letter, *at))]
     return lines + (plan.products(s) if plan.needed(s) else [])
 
 
@@ -127,8 +130,8 @@ def _reverse(plan: ReversePlan, s: int) -> list[str]:
         target = f"xbar{s}"
         lines += ["for i in range(n):", f"    put_apart({target}, i, 0.0)"]
     parameters = "p" if letter == "f" else "q"
-    given = f"{plan.time(s)}, {plan.point(s)}, {parameters}, tapes + {8 * s} * tape, kbar{s}"
-    return lines + checked(f"call_address({letter}_rev, {given}, {target}, {parameters}_bar, t_bar)")
+    given = plan.time(s), plan.point(s), parameters, plan.tape(s), f"kbar{s}"
+    return lines + plan.call(f"{letter}_rev", *given, target, f"{parameters}_bar", "t_bar")
 
 
 def _no_use(plan: ReversePlan, s: int) -> list[str]:

@@ -12,10 +12,10 @@ from sciad.solvers.sde.layout import (
     ALL_NOISE,
     ALL_Y_BAR,
     BLOCK,
+    COUNT,
     EVERY,
     FAILED,
     GRID,
-    N_ROWS,
     N_STEPS,
     N_WANTED,
     PATHS,
@@ -25,6 +25,7 @@ from sciad.solvers.sde.layout import (
     STATES,
     STEP,
     STEP_BAR,
+    TOGETHER,
     WANTED,
     Y_BAR,
     Y_NEW,
@@ -37,49 +38,52 @@ from sciad.solvers.sde.walk import WALK, copy, enter, find, make_noise, point_no
 __all__ = ["BACK", "compiled_walk_back"]
 
 
-def pull(slots, path, at, y_bar):
-    """Add the cotangents of the saved rows that belong to grid point `at`."""
+def pull(slots, path, count, at, y_bar):
+    """Add to the cotangents of some paths those of the saved rows that belong to grid point `at`."""
     n, wanted, n_wanted = get_int(slots, N), get_int(slots, WANTED), get_int(slots, N_WANTED)
     low = find(wanted, n_wanted, at)
     while low < n_wanted and get_int(wanted, low) == at:
-        row = get_int(slots, SAVED_BAR) + 8 * n * (n_wanted * path + low)
-        for i in range(n):
-            put(y_bar, i, get(y_bar, i) + get(row, i))
+        for c in range(count):
+            row, target = get_int(slots, SAVED_BAR) + 8 * n * (n_wanted * (path + c) + low), y_bar + 8 * n * c
+            for i in range(n):
+                put(target, i, get(target, i) + get(row, i))
         low += 1
 
 
-def states_of(slots, path, first, last):
-    """Address of the states of steps first to last - 1 of one path: recorded ones, or taken again from the recorded first; 0: failed."""
-    n, grid, every, rows = get_int(slots, N), get_int(slots, GRID), get_int(slots, EVERY), get_int(slots, N_ROWS)
-    record = get_int(slots, RECORD) + 8 * n * (rows * path + first // every)
+def states_of(slots, path, count, first, last):
+    """Address of the states of steps first to last - 1 of some paths: recorded ones, or taken again from the recorded first; 0: failed."""
+    n, grid, every, size = get_int(slots, N), get_int(slots, GRID), get_int(slots, EVERY), get_int(slots, BLOCK)
+    record = get_int(slots, RECORD) + 8 * n * (size * (first // every) + path)
     if every == 1:
         return record
-    states = get_int(slots, STATES)
-    copy(n, record, states)
+    states, row = get_int(slots, STATES) + 8 * n * path, 8 * n * size
+    copy(n * count, record, states)
     for step in range(first, last - 1):
         point_noise(slots, path, step - first)
-        put_int(slots, Y, states + 8 * n * (step - first))
-        put_int(slots, Y_NEW, states + 8 * n * (step - first + 1))
+        put_int(slots, Y, states + row * (step - first))
+        put_int(slots, Y_NEW, states + row * (step - first + 1))
         t = get(grid, step)
         if call_address(get_int(slots, STEP), t, get(grid, step + 1) - t, slots) != 0:
             return 0
     return states
 
 
-def back_segment(slots, path, first, last, y_bar):
-    """Reverse steps last - 1 to first of one path; 0, or 1 where a function aborted."""
-    n, grid = get_int(slots, N), get_int(slots, GRID)
-    states = states_of(slots, path, first, last)
+def back_segment(slots, path, count, first, last, y_bar):
+    """Reverse steps last - 1 to first of some paths; 0, or 1 + the place of the path where a function aborted."""
+    grid, row = get_int(slots, GRID), 8 * get_int(slots, N) * get_int(slots, BLOCK)
+    put_int(slots, COUNT, count)
+    states = states_of(slots, path, count, first, last)
     if states == 0:
         return 1
     put_int(slots, Y_BAR, y_bar)
     for step in range(last - 1, first - 1, -1):
-        pull(slots, path, step + 1, y_bar)
+        pull(slots, path, count, step + 1, y_bar)
         point_noise(slots, path, step - first)
-        put_int(slots, Y, states + 8 * n * (step - first))
+        put_int(slots, Y, states + row * (step - first))
         t = get(grid, step)
-        if call_address(get_int(slots, STEP_BAR), t, get(grid, step + 1) - t, slots) != 0:
-            return 1
+        code = call_address(get_int(slots, STEP_BAR), t, get(grid, step + 1) - t, slots)
+        if code != 0:
+            return code
     return 0
 
 
@@ -87,19 +91,20 @@ def back_block(slots, reals, block):
     """All steps of a block of paths; its rows of ALL_Y_BAR are zero before, and the cotangents of the initial states after."""
     paths, n_steps, segment, n = get_int(slots, PATHS), get_int(slots, N_STEPS), get_int(slots, SEGMENT), get_int(slots, N)
     y_bars = get_int(slots, ALL_Y_BAR) + 8 * n * get_int(slots, BLOCK) * block
+    count = paths if get_int(slots, TOGETHER) == 1 else 1
     plant(slots, reals)
     last = n_steps
     while last > 0:
         first = (last - 1) // segment * segment
         if get_int(slots, ALL_NOISE) == 0:
             make_noise(slots, reals, first, last)
-        for path in range(paths):
-            if back_segment(slots, path, first, last, y_bars + 8 * n * path) != 0:
-                put_int(get_int(slots, FAILED), path, last)
+        for path in range(0, paths, count):
+            code = back_segment(slots, path, count, first, last, y_bars + 8 * n * path)
+            if code != 0:
+                put_int(get_int(slots, FAILED), path + min(code, count) - 1, last)
                 return
         last = first
-    for path in range(paths):
-        pull(slots, path, 0, y_bars + 8 * n * path)
+    pull(slots, 0, paths, 0, y_bars)
 
 
 def walk_back(slots, reals, first, last):

@@ -103,7 +103,7 @@ def walk_tangent(task: Task, y_dot: np.ndarray, p_dot: np.ndarray, q_dot: np.nda
         w.noise(ordered, min(NOISE_SEGMENT, max(grid.n_steps, 1)), grid.levy)
         w.put(
             N=2 * n,
-            STATE=np.zeros((w.block, 2, 2 * n)),
+            STATE=np.zeros((2, w.block, 2 * n)),
             WORK=np.zeros(plan.size()),
             TOTAL=paths,
             Y0=start,
@@ -111,7 +111,7 @@ def walk_tangent(task: Task, y_dot: np.ndarray, p_dot: np.ndarray, q_dot: np.nda
             ALL_FAILED=failed,
         )
         w.put(F_JVP=task.sde.drift.jvp, G_JVP=task.sde.diffusion.jvp, P_DOT=dots[0], Q_DOT=dots[1])
-        w.put(STEP=step_dot_kernel(task.method, task.sde.shape, task.sde.m))
+        w.put(STEP=step_dot_kernel(task.method, task.sde.shape, task.sde.m), TOGETHER=0)
         return w
 
     run_blocks(make, compiled_walk(), -(-paths // block_size(task.sde.m)))

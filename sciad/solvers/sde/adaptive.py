@@ -35,6 +35,7 @@ from sciad.solvers.sde.layout import (
     N_TIMES,
     N_WANTED,
     NEED_ROOM,
+    NOISE,
     NORM,
     NOT_FINITE,
     POWER,
@@ -60,7 +61,7 @@ from sciad.solvers.sde.layout import (
     Y,
 )  # fmt: skip
 from sciad.solvers.sde.philox import INLINE
-from sciad.solvers.sde.walk import WALK, copy, enter, finite, point_noise, scatter
+from sciad.solvers.sde.walk import WALK, copy, enter, finite, point_noise
 
 __all__ = ["compiled_walk_adaptive"]
 
@@ -110,8 +111,8 @@ def try_step(slots, reals, t, t_new, y, y_new):
     """Take one step on trial; the mean square of its scaled error, infinite where it is not to be used, negative where f aborted."""
     columns, at = get_int(slots, B_COLUMNS), get_int(slots, B_AT)
     look_up(slots, reals, t_new, at + 16 * columns)
-    difference(columns, t_new - t, at, at + 16 * columns, at + 32 * columns, at + 40 * columns)
-    scatter(slots, 0)
+    noise = get_int(slots, NOISE)
+    difference(columns, t_new - t, at, at + 16 * columns, noise, noise + 8 * columns)
     point_noise(slots, 0, 0)
     put_int(slots, Y, y)
     put_int(slots, Y_NEW, y_new)

@@ -16,6 +16,7 @@ from functools import cache
 
 import numpy as np
 
+from sciad.solvers.room import aligned
 from sciad.solvers.memory import get, get_apart, get_int, put, put_apart, put_int
 from sciad.solvers.sde.assemble import assemble
 from sciad.solvers.sde.layout import (
@@ -39,7 +40,7 @@ from sciad.solvers.sde.layout import (
 )  # fmt: skip
 from sciad.solvers.sde.philox import INLINE, normal_pair
 
-__all__ = ["Brownian", "Columns", "KERNELS", "grid_table", "level_count"]
+__all__ = ["Brownian", "Columns", "KERNELS", "column_count", "grid_table", "level_count"]
 
 DECADES, HALVINGS = 5, 10
 LEAVES = 10**DECADES * 2**HALVINGS
@@ -244,6 +245,11 @@ def tree_length(t_0: float, t_1: float) -> float:
     return 10.0 ** math.ceil(math.log10(span) - 1e-12) if span > 0 else 1.0
 
 
+def column_count(used: int) -> int:
+    """Columns for so many Brownian motions: whole vectors only, what a column gets must not depend on its neighbours' number."""
+    return -(-used // 8) * 8
+
+
 class Columns:
     """The Brownian motions of some paths, as kernels see them: fills the slots B_* and keeps the memory behind them.
 
@@ -252,12 +258,12 @@ class Columns:
 
     def __init__(self, slots: np.ndarray, reals: np.ndarray, seed: int, t_span: tuple[float, float], m: int, paths: np.ndarray) -> None:
         length, used = tree_length(*t_span), len(paths) * m
-        columns = -(-used // 8) * 8  # whole vectors only: what a column gets must not depend on its neighbours' number
+        columns = column_count(used)
         self.table, self.coefficients = grid_table(length)
         self.levels = np.zeros((level_count(), 3), np.int64)
-        self.stack = np.zeros((level_count() + 1, 6, columns))
+        self.stack = aligned(level_count() + 1, 6, columns)
         self.component, self.path = np.zeros(columns, np.int64), np.zeros(columns, np.int64)
-        self.at = np.zeros((16, columns))
+        self.at = aligned(16, columns)
         self.component[:used] = np.tile(np.arange(m), len(paths))
         self.path[:used] = np.repeat(paths, m)
         slots[[B_TABLE, B_COEFFICIENTS]] = self.table.ctypes.data, self.coefficients.ctypes.data

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sciad.solvers.sde.problem import NOISE_SEGMENT, Grid, Sde, Workspace, block_size, run_blocks
+from sciad.solvers.room import borrowed
+from sciad.solvers.sde.problem import NOISE_SEGMENT, Grid, Sde, Workspace, block_size, noise_row, run_blocks
 from sciad.solvers.sde.program import SRK
 from sciad.solvers.sde.walk import compiled_walk
 
@@ -22,7 +23,8 @@ KEPT_NOISE = 64 * 2**20  # bytes of noise that is kept for the way back, too, wh
 class Walked:
     """States at the wanted points (paths, m, n), for each path 0 or 1 + the step that failed, and the record for the way back.
 
-    That is states before every so many steps and, where it is small, the noise.  `end` (paths, width): whole states at the end.
+    That is states before every so many steps, (blocks, rows, paths of a block, width), and, where it is small, the noise.
+    `end` (paths, width): whole states at the end.
     """
 
     ys: np.ndarray
@@ -49,7 +51,8 @@ def walk_grid(
     ordered = Grid(grid.times, positions[order])
     ys, failed = np.empty((paths, len(positions), width)), np.zeros(paths, np.int64)
     rows = -(-steps // every) if record else 0
-    states = np.empty((paths, rows, width)) if record else None
+    size, blocks = block_size(sde.m), -(-paths // block_size(sde.m))
+    states = borrowed(blocks, rows, size, width) if record else None
     start = np.tile(np.ascontiguousarray(y0, np.float64), method.copies)
     noise = _room_for_noise(sde.m, grid, paths) if record and every == 1 else None
 
@@ -61,7 +64,7 @@ def walk_grid(
             workspace.put(ALL_RECORD=states, N_ROWS=rows)
         return workspace
 
-    run_blocks(make, compiled_walk(), -(-paths // block_size(sde.m)), progress)
+    run_blocks(make, compiled_walk(), blocks, progress)
     if np.any(order[1:] < order[:-1]):
         sorted_ys, ys = ys, np.empty_like(ys)
         ys[:, order] = sorted_ys
@@ -80,6 +83,5 @@ def _every(steps: int, size: int, checkpoints: int | None) -> int:
 
 def _room_for_noise(m: int, grid: Grid, paths: int) -> np.ndarray | None:
     """Memory for the noise of all steps, or None where it is better made again."""
-    row = 2 * m + (m * m if grid.levy else 0)
-    shape = (-(-paths // block_size(m)), block_size(m) * grid.n_steps * row)
-    return np.empty(shape) if 8 * math.prod(shape) <= KEPT_NOISE else None
+    shape = (-(-paths // block_size(m)), grid.n_steps * noise_row(m, block_size(m), grid.levy))
+    return borrowed(*shape) if 8 * math.prod(shape) <= KEPT_NOISE else None

@@ -14,6 +14,7 @@ from __future__ import annotations
     Q,  # address of the parameters of the diffusion
     N,  # number of states
     M,  # number of Brownian motions
+    COUNT,  # paths that a step kernel takes at once: their states, noises and cotangents lie one behind the other
     # what a step reads and writes
     STEP,  # address of the step kernel
     Y,  # address of the state at the beginning of the step
@@ -46,6 +47,7 @@ from __future__ import annotations
     TOTAL,  # number of paths
     FIRST_PATH,  # number of the first one: Brownian motions belong to numbers
     BLOCK,  # paths in a full block
+    TOGETHER,  # 1: the step kernels take all paths of a block at once
     Y0,  # address of the initial states, a row of N for each path Y0_STRIDE bytes apart
     Y0_STRIDE,
     ALL_SAVED,  # addresses of what SAVED, RECORD, FAILED, SAVED_BAR, P_BAR and Q_BAR are parts of
@@ -68,17 +70,17 @@ from __future__ import annotations
     GRID,  # address of N_STEPS + 1 times
     WANTED,  # address of N_WANTED positions in the grid (int64)
     N_WANTED,
-    STATE,  # address of the running states, PATHS rows of N
+    STATE,  # address of two sets of running states, BLOCK rows of N each
     SAVED,  # address of the saved states, PATHS x N_WANTED x N
-    RECORD,  # address of the recorded states, PATHS x N_ROWS x N; 0: none
+    RECORD,  # address of the recorded states, N_ROWS x BLOCK x N; 0: none
     N_ROWS,
     EVERY,  # a state is recorded before every so many steps
     SEGMENT,  # steps whose increments are made at a time
-    NOISE,  # address of increments: PATHS x SEGMENT x 2 M (+ M M with Levy areas)
+    NOISE,  # address of a row for each step: B_COLUMNS increments, as many space-time areas (and BLOCK x M x M Levy areas)
     N_LEVY,  # pieces that a step is cut into for its Levy areas; 0: no areas
     FAILED,  # address of PATHS codes (int64): 0, or 1 + the step that failed
     SAVED_BAR,
-    STATES,  # address of SEGMENT + 1 states of one path
+    STATES,  # address of SEGMENT + 1 states of every path of a block, SEGMENT + 1 x BLOCK x N
     # adaptive steps
     ALL_TIMES,  # address of a row of N_TIMES times for each path; 0: not wanted
     N_TIMES,
@@ -103,7 +105,7 @@ from __future__ import annotations
     B_AT,  # address of 16 vectors: W and its integral at the beginning of a step, at its end, its increments and areas, and scratch
     B_LEAVES,  # leaves of the whole tree
     N_SLOTS,
-) = range(90)
+) = range(92)
 
 (
     B_START,  # time where the tree begins

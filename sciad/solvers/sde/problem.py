@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from sciad.solvers.room import aligned
 from sciad.solvers.sde import layout as s
-from sciad.solvers.sde.brownian import Columns
+from sciad.solvers.sde.brownian import Columns, column_count
 from sciad.solvers.sde.program import SRK
+from sciad.solvers.sde.source import takes_many
 from sciad.solvers.sde.step import noise_shape, step_kernel, work_size
 
-__all__ = ["Sde", "Grid", "Workspace", "fixed_grid", "block_size", "run_blocks", "shape_code", "NOISE_SEGMENT"]
+__all__ = ["Sde", "Grid", "Workspace", "fixed_grid", "block_size", "noise_row", "run_blocks", "shape_code", "NOISE_SEGMENT"]
 
 NOISE_SEGMENT = 64  # steps whose increments are made at a time: they stay in the cache
 COLUMNS = 32  # Brownian motions that are advanced together, at least
@@ -94,6 +96,11 @@ def block_size(m: int) -> int:
     return size
 
 
+def noise_row(m: int, block: int, n_levy: int) -> int:
+    """Entries of the noise of one step of a block of paths."""
+    return 2 * column_count(m * block) + (block * m * m if n_levy else 0)
+
+
 class Workspace:
     """Slots and scratch memory of one thread; keeps everything behind the addresses alive."""
 
@@ -104,12 +111,14 @@ class Workspace:
         self.slots, self.reals = np.zeros(s.N_SLOTS, np.int64), np.zeros(s.N_REALS)
         self.block = block_size(m) if block is None else block
         self.columns = Columns(self.slots, self.reals, seed, t_span, m, np.arange(self.block))
-        self.work = np.zeros(work_size(method, sde.shape, n, m))
-        self.state = np.zeros((self.block, 2, method.copies * n))
+        self.many = takes_many(method, sde.shape)
+        self.work = aligned(work_size(method, sde.shape, n, m) * (self.block if self.many else 1))
+        self.state = aligned(2, self.block, method.copies * n)
         self.kept: list[Any] = [p, q, sde]
         self.put(F=sde.drift.f, G=sde.diffusion.f, P=p, Q=q, N=method.copies * n, M=m, SHAPE=shape_code(sde.shape))
         self.put(STEP=step_kernel(method, sde.shape, m), WORK=self.work)
         self.put(STATE=self.state, BLOCK=self.block, FIRST_PATH=first_path, N_P=len(p), N_Q=len(q), EVERY=1, SEGMENT=NOISE_SEGMENT)
+        self.put(COUNT=1, TOGETHER=int(self.many))
         if method.implicit:
             self.put(JAC=sde.drift.jac)
 
@@ -119,15 +128,13 @@ class Workspace:
             if isinstance(value, np.ndarray):
                 assert value.flags.c_contiguous, name
                 self.kept.append(value)
-                value = value.ctypes.data
+                value = value.__array_interface__["data"][0]  # half the time of `.ctypes.data`
             self.slots[getattr(s, name)] = value
 
     def noise(self, grid: Grid, segment: int, n_levy: int, everything: np.ndarray | None = None) -> None:
         """Bind the grid, and make room for the noise of a segment of steps, or use the room for that of all steps of all blocks."""
-        m = int(self.slots[s.M])
-        row = 2 * m + (m * m if n_levy else 0)
         if everything is None:
-            self.put(SEGMENT=segment, NOISE=np.empty(self.block * segment * row))
+            self.put(SEGMENT=segment, NOISE=aligned(segment * noise_row(int(self.slots[s.M]), self.block, n_levy)))
         else:
             self.put(SEGMENT=grid.n_steps, ALL_NOISE=everything)
         self.put(N_LEVY=n_levy, GRID=grid.times, N_STEPS=grid.n_steps, N_WANTED=len(grid.wanted))

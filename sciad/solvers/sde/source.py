@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from typing import Any
+
 from sciad.solvers.sde.program import SRK, Evaluation, Terms
 
-__all__ = ["Plan", "kernel_sizes"]
+__all__ = ["Plan", "kernel_sizes", "takes_many"]
+
+#: Addresses that are the same for all paths that a step takes at once.
+SHARED = {"p", "q", "p_bar", "q_bar", "t_bar"}
 
 #: Componentwise noises in terms of the increment w, the Levy area z0 = H, root = sqrt |h| and size = |h|.
 COMPONENTWISE = {
@@ -20,11 +25,16 @@ def kernel_sizes(method: SRK, m: int) -> tuple[int, int]:
     return 0, m if callable(method.evaluations) else 0
 
 
+def takes_many(method: Any, shape: str) -> bool:
+    """Whether the step kernels take several paths at once: loops over all their components then fill whole vector registers."""
+    return isinstance(method, SRK) and shape == "diagonal" and not method.implicit
+
+
 class Plan:
     """Layout of the scratch memory of one method for one shape of noise ("diagonal", "scalar" or "matrix"), and source over it.
 
     Vectors are named x<s> (points), k<s> (evaluations), v<noise> (noise vectors) and p<s><noise> (products of a matrix with a noise).
-    A state is `copies` vectors of n.
+    A state is `copies` vectors of n; where a step takes COUNT paths at once, n counts the components of all of them, and `width` of one.
     """
 
     copies = 1
@@ -32,7 +42,7 @@ class Plan:
     def __init__(self, method: SRK, shape: str, m: int, n: int) -> None:
         self.method, self.shape, self.m, self.n = method, shape, m, n
         self.stages, self.end = method.tables(m)
-        self.matrix = shape == "matrix"
+        self.matrix, self.many = shape == "matrix", takes_many(method, shape) and self.copies == 1
         self.vectors: list[tuple[str, str]] = []  # (name, size as source)
         everything = [e.terms for e in self.stages] + [self.end, *method.error]
         uses = sorted({(j, noise) for terms in everything for j, noise, _ in terms if self.stages[j].of == "g"})
@@ -77,6 +87,8 @@ class Plan:
         wanted = ("F", "G", "P", "Q", "M", "Y", "DW", "AREA", "LEVY", "WORK", *names)
         lines = [f"    {name.lower()} = get_int(slots, {name})" for name in wanted]
         lines += [f"    n = get_int(slots, N) // {self.copies}"]
+        if self.many:
+            lines += ["    width, count = n, get_int(slots, COUNT)", "    n = width * count"]
         lines += ["    nm = n * m", "    size = abs(h)", "    root = math.sqrt(size)", "    per_root = 1.0 / root"]
         offset: list[str] = ["work"]
         for name, size in self.vectors:
@@ -112,6 +124,14 @@ class Plan:
         """Time of evaluation s, as source."""
         c = self.stages[s].c
         return "t" if c == 0 else f"t + {c!r} * h"
+
+    def call(self, function: str, at: str, *addresses: str) -> list[str]:
+        """A call of a C function at a time, for every path that is taken; its failure ends the step with 1 + the path's place."""
+        if not self.many:
+            return checked(f"call_address({', '.join((function, at, *addresses))})")
+        moved = [a if a in SHARED or a.startswith("tapes") else f"{a} + 8 * width * c" for a in addresses]
+        call = f"call_address({', '.join((function, at, *moved))})"
+        return ["for c in range(count):", f"    if {call} != 0:", "        return 1 + c"]
 
     def loads(self, terms: Iterable[Terms]) -> list[str]:
         """Lines inside a loop over components that load what componentwise noises need."""

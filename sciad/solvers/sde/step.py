@@ -8,7 +8,7 @@ from sciad.solvers.link import _source
 from sciad.solvers.sde.assemble import load
 from sciad.solvers.sde.implicit_step import KERNELS
 from sciad.solvers.sde.program import SRK
-from sciad.solvers.sde.source import Plan, checked, indent, kernel_sizes
+from sciad.solvers.sde.source import Plan, indent, kernel_sizes
 
 __all__ = ["step_kernel", "work_size", "noise_shape", "helpers"]
 
@@ -18,6 +18,7 @@ def noise_shape(noise: str) -> str:
     return noise if noise in ("diagonal", "scalar") else "matrix"
 
 
+@cache
 def work_size(method: SRK, shape: str, n: int, m: int) -> int:
     """Entries of scratch memory that a step needs."""
     if not isinstance(method, SRK):
@@ -26,7 +27,7 @@ def work_size(method: SRK, shape: str, n: int, m: int) -> int:
 
 
 def step_kernel(method: SRK, shape: str, m: int) -> int:
-    """Address of ``int64 step(t, h, slots)``: 0, 1 where a function aborted, 2 where an implicit equation was not solved."""
+    """Address of ``int64 step(t, h, slots)``: 0, 1 (and up, for several paths) where a function aborted, 2 where an equation was not solved."""
     if not isinstance(method, SRK):
         return method.step
     return _step_kernel(method, shape, *kernel_sizes(method, m))
@@ -51,7 +52,7 @@ def _source_of_step(plan: Plan) -> str:
             body += plan.solve(s)
         else:
             function, parameters = ("f", "p") if stage.of == "f" else ("g", "q")
-            body += checked(f"call_address({function}, {plan.time(s)}, {plan.point(s)}, {parameters}, k{s})")
+            body += plan.call(function, plan.time(s), plan.point(s), parameters, f"k{s}")
         body += plan.products(s)
         lines += indent(body if plan.used(s) else ["if error != 0:", *indent(body)])
     lines += indent(

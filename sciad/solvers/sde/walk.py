@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from sciad.backend import call_address, data_address
+from sciad.backend import call_address, data_address, fast_add
 from sciad.solvers.memory import get, get_int, put, put_int
 from sciad.solvers.sde import brownian
 from sciad.solvers.sde.assemble import assemble
@@ -22,6 +22,7 @@ from sciad.solvers.sde.layout import (
     B_COLUMNS,
     B_PATH,
     BLOCK,
+    COUNT,
     DW,
     EVERY,
     FAILED,
@@ -44,6 +45,7 @@ from sciad.solvers.sde.layout import (
     SEGMENT,
     STATE,
     STEP,
+    TOGETHER,
     TOTAL,
     WANTED,
     Y0,
@@ -59,9 +61,9 @@ __all__ = ["WALK", "compiled_walk"]
 
 
 def row_size(slots):
-    """Entries of one step's noise of one path: increments, space-time Levy areas, Levy areas."""
+    """Entries of one step's noise of a block: increments and space-time Levy areas of all columns, Levy areas of all paths."""
     m = get_int(slots, M)
-    return 2 * m + (m * m if get_int(slots, N_LEVY) > 0 else 0)
+    return 2 * get_int(slots, B_COLUMNS) + (get_int(slots, BLOCK) * m * m if get_int(slots, N_LEVY) > 0 else 0)
 
 
 def copy(n, source, target):
@@ -70,48 +72,34 @@ def copy(n, source, target):
         put(target, i, get(source, i))
 
 
-def scatter(slots, step):
-    """Hand the increments of one step, in columns, out to the paths."""
-    paths, m, segment, columns = get_int(slots, PATHS), get_int(slots, M), get_int(slots, SEGMENT), get_int(slots, B_COLUMNS)
-    size, from_w = row_size(slots), get_int(slots, B_AT) + 32 * columns
-    row = get_int(slots, NOISE) + 8 * size * step
-    for path in range(paths):
-        for j in range(m):
-            put(row, j, get(from_w, path * m + j))
-            put(row, m + j, get(from_w, columns + path * m + j))
-        row += 8 * size * segment
-
-
-def add_areas(slots, step, before, after):
+def add_areas(slots, areas, before, after):
     """Add to the Levy areas of one step those of a piece of it: A_ij += (W_i - W_i(start)) dW_j - ... + H_i dW_j - H_j dW_i.
 
     ``before`` is W at the beginning of the piece, relative to that of the step; increments and areas of the piece lie at ``after``.
     """
-    paths, m, segment, columns = get_int(slots, PATHS), get_int(slots, M), get_int(slots, SEGMENT), get_int(slots, B_COLUMNS)
-    size = row_size(slots)
-    row = get_int(slots, NOISE) + 8 * (size * step + 2 * m)
-    for path in range(paths):
+    m, columns = get_int(slots, M), get_int(slots, B_COLUMNS)
+    for path in range(get_int(slots, PATHS)):
+        row = areas + 8 * m * m * path
         for i in range(m):
             w_i, d_i, h_i = get(before, path * m + i), get(after, path * m + i), get(after, columns + path * m + i)
             for j in range(m):
                 w_j, d_j, h_j = get(before, path * m + j), get(after, path * m + j), get(after, columns + path * m + j)
                 put(row, i * m + j, get(row, i * m + j) + 0.5 * (w_i * d_j - w_j * d_i) + (h_i * d_j - h_j * d_i))
-        row += 8 * size * segment
 
 
-def levy_areas(slots, reals, step, t, t_new):
-    """Levy areas of one step: those of its pieces, each with the part that its increment and space-time area determine."""
+def levy_areas(slots, reals, at_t, t, t_new, areas):
+    """Levy areas of one step, which begins with W and its integral at `at_t`, into `areas`.
+
+    They are the sum over its pieces, each with the part that its increment and space-time area determine.
+    """
     columns, pieces, m = get_int(slots, B_COLUMNS), get_int(slots, N_LEVY), get_int(slots, M)
     at = get_int(slots, B_AT)
-    size, segment = row_size(slots), get_int(slots, SEGMENT)
     start, here, there = at + 48 * columns, at + 64 * columns, at + 80 * columns
     relative, piece = at + 96 * columns, at + 104 * columns
-    for path in range(get_int(slots, PATHS)):
-        row = get_int(slots, NOISE) + 8 * (size * (step + segment * path) + 2 * m)
-        for i in range(m * m):
-            put(row, i, 0.0)
-    copy(2 * columns, at, start)
-    copy(2 * columns, at, here)
+    for i in range(get_int(slots, BLOCK) * m * m):
+        put(areas, i, 0.0)
+    copy(2 * columns, at_t, start)
+    copy(2 * columns, at_t, here)
     for k in range(pieces):
         begin = t + (t_new - t) * k / pieces
         end = t_new if k == pieces - 1 else t + (t_new - t) * (k + 1) / pieces
@@ -119,39 +107,40 @@ def levy_areas(slots, reals, step, t, t_new):
         difference(columns, end - begin, here, there, piece, piece + 8 * columns)
         for i in range(columns):
             put(relative, i, get(here, i) - get(start, i))
-        add_areas(slots, step, relative, piece)
+        add_areas(slots, areas, relative, piece)
         copy(2 * columns, there, here)
 
 
 def make_noise(slots, reals, first, last):
     """The noise of steps first to last - 1 of all paths in the block, into NOISE."""
-    grid, columns, at = get_int(slots, GRID), get_int(slots, B_COLUMNS), get_int(slots, B_AT)
-    start, end, result = at, at + 16 * columns, at + 32 * columns
+    grid, columns, size = get_int(slots, GRID), get_int(slots, B_COLUMNS), row_size(slots)
+    start, row = get_int(slots, B_AT), get_int(slots, NOISE)
+    end = start + 16 * columns
     look_up(slots, reals, get(grid, first), start)
     for step in range(first, last):
         t, t_new = get(grid, step), get(grid, step + 1)
         look_up(slots, reals, t_new, end)
-        difference(columns, t_new - t, start, end, result, result + 8 * columns)
-        scatter(slots, step - first)
+        difference(columns, t_new - t, start, end, row, row + 8 * columns)
         if get_int(slots, N_LEVY) > 0:
-            levy_areas(slots, reals, step - first, t, t_new)
-        copy(2 * columns, end, start)
+            levy_areas(slots, reals, start, t, t_new, row + 16 * columns)
+        start, end = end, start
+        row += 8 * size
 
 
 def point_noise(slots, path, step):
     """Let a step kernel find the noise of step number `step` of the segment."""
-    m, size = get_int(slots, M), row_size(slots)
-    row = get_int(slots, NOISE) + 8 * size * (get_int(slots, SEGMENT) * path + step)
-    put_int(slots, DW, row)
-    put_int(slots, AREA, row + 8 * m)
-    put_int(slots, LEVY, row + 16 * m)
+    m, columns = get_int(slots, M), get_int(slots, B_COLUMNS)
+    row = get_int(slots, NOISE) + 8 * row_size(slots) * step
+    put_int(slots, DW, row + 8 * m * path)
+    put_int(slots, AREA, row + 8 * (columns + m * path))
+    put_int(slots, LEVY, row + 8 * (2 * columns + m * m * path))
 
 
 def finite(n, x):
     """Whether the n floats at address x are all finite."""
     total = 0.0
     for i in range(n):
-        total += 0.0 * get(x, i)
+        total = fast_add(total, 0.0 * get(x, i))
     return total == 0.0
 
 
@@ -167,51 +156,63 @@ def find(positions, n, at):
     return low
 
 
-def save(slots, path, at, y):
-    """Write the state to every saved row that belongs to grid point `at`."""
+def save(slots, path, count, at, y):
+    """Write the states of some paths to every saved row that belongs to grid point `at`."""
     n, wanted, n_wanted = get_int(slots, N), get_int(slots, WANTED), get_int(slots, N_WANTED)
     low = find(wanted, n_wanted, at)
     while low < n_wanted and get_int(wanted, low) == at:
-        copy(n, y, get_int(slots, SAVED) + 8 * n * (n_wanted * path + low))
+        for c in range(count):
+            copy(n, y + 8 * n * c, get_int(slots, SAVED) + 8 * n * (n_wanted * (path + c) + low))
         low += 1
 
 
-def walk_segment(slots, path, first, last):
-    """Take steps first to last - 1 of one path from its running state; 0, or 1 + the step that failed."""
-    n, grid, every = get_int(slots, N), get_int(slots, GRID), get_int(slots, EVERY)
-    y, spare = get_int(slots, STATE) + 16 * n * path, get_int(slots, STATE) + 16 * n * path + 8 * n
-    record = get_int(slots, RECORD)
-    for step in range(first, last):
+def walk_segment(slots, path, count, first, last):
+    """Take steps first to last - 1 of `count` paths from their running states; 0, or 1 + the step that failed, whose states are left."""
+    n, size, grid, every = get_int(slots, N), get_int(slots, BLOCK), get_int(slots, GRID), get_int(slots, EVERY)
+    y = get_int(slots, STATE) + 8 * n * path
+    spare, record = y + 8 * n * size, get_int(slots, RECORD)
+    put_int(slots, COUNT, count)
+    failed, step = 0, first
+    while failed == 0 and step < last:
         if record != 0 and step % every == 0:
-            copy(n, y, record + 8 * n * (get_int(slots, N_ROWS) * path + step // every))
+            copy(n * count, y, record + 8 * n * (size * (step // every) + path))
         point_noise(slots, path, step - first)
         put_int(slots, Y, y)
         put_int(slots, Y_NEW, spare)
         t = get(grid, step)
         code = call_address(get_int(slots, STEP), t, get(grid, step + 1) - t, slots)
-        if code != 0 or not finite(n, spare):
-            return 1 + step
-        y, spare = spare, y
-        save(slots, path, step + 1, y)
-    if (last - first) % 2 == 1:
-        copy(n, y, spare)
-    return 0
+        step += 1
+        if code != 0 or not finite(n * count, spare):
+            failed = step
+        else:
+            y, spare = spare, y
+            save(slots, path, count, step, y)
+    if y > spare:
+        copy(n * count, y, spare)
+    return failed
 
 
 def walk_block(slots, reals):
-    """All steps of a block of paths; FAILED tells how each ended."""
+    """All steps of a block of paths; FAILED tells how each ended.  Where steps take all paths at once and one fails, each goes on alone."""
     paths, n_steps, segment, n = get_int(slots, PATHS), get_int(slots, N_STEPS), get_int(slots, SEGMENT), get_int(slots, N)
+    together = get_int(slots, TOGETHER)
     plant(slots, reals)
+    save(slots, 0, paths, 0, get_int(slots, STATE))
     for path in range(paths):
         put_int(get_int(slots, FAILED), path, 0)
-        save(slots, path, 0, get_int(slots, STATE) + 16 * n * path)
     first = 0
     while first < n_steps:
         last = min(first + segment, n_steps)
         make_noise(slots, reals, first, last)
-        for path in range(paths):
-            if get_int(get_int(slots, FAILED), path) == 0:
-                put_int(get_int(slots, FAILED), path, walk_segment(slots, path, first, last))
+        begin = 0
+        if together == 1:
+            begin = walk_segment(slots, 0, paths, first, last)
+        if together == 0 or begin > 0:
+            begin = first if together == 0 else begin - 1
+            together = 0
+            for path in range(paths):
+                if get_int(get_int(slots, FAILED), path) == 0:
+                    put_int(get_int(slots, FAILED), path, walk_segment(slots, path, 1, begin, last))
         first = last
 
 
@@ -227,12 +228,12 @@ def enter(slots, block):
     put_int(slots, P_BAR, get_int(slots, ALL_P_BAR) + 8 * get_int(slots, N_P) * block)
     put_int(slots, Q_BAR, get_int(slots, ALL_Q_BAR) + 8 * get_int(slots, N_Q) * block)
     if get_int(slots, ALL_NOISE) != 0:
-        put_int(slots, NOISE, get_int(slots, ALL_NOISE) + 8 * size * get_int(slots, SEGMENT) * row_size(slots) * block)
+        put_int(slots, NOISE, get_int(slots, ALL_NOISE) + 8 * get_int(slots, SEGMENT) * row_size(slots) * block)
     for path in range(size):
         for j in range(m):
             put_int(get_int(slots, B_PATH), m * path + j, get_int(slots, FIRST_PATH) + first + path)
     for path in range(paths):
-        copy(n, get_int(slots, Y0) + get_int(slots, Y0_STRIDE) * (first + path), get_int(slots, STATE) + 16 * n * path)
+        copy(n, get_int(slots, Y0) + get_int(slots, Y0_STRIDE) * (first + path), get_int(slots, STATE) + 8 * n * path)
 
 
 def walk(slots, reals, first, last):
@@ -244,7 +245,7 @@ def walk(slots, reals, first, last):
 
 
 WALK = (
-    *brownian.KERNELS, row_size, copy, scatter, add_areas, levy_areas, make_noise, point_noise, finite, find, save, walk_segment,
+    *brownian.KERNELS, row_size, copy, add_areas, levy_areas, make_noise, point_noise, finite, find, save, walk_segment,
     walk_block, enter,
 )  # fmt: skip
 

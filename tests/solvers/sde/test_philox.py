@@ -2,6 +2,7 @@
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 from scipy import stats
@@ -56,3 +57,19 @@ def test_cosine_and_sine():
     np.testing.assert_allclose(out[:, 1], [math.sin(2 * math.pi * x) for x in a], atol=1e-15)
 
 
+
+
+def logs(x, out):
+    for i in range(x.shape[0]):
+        out[i] = logarithm(x[i])  # noqa: F821
+
+
+def test_logarithm():
+    """To two units in the last place on all that a uniform variate can be: from 2**-52 to 1."""
+    x = np.concatenate([2.0 ** -np.arange(53), np.linspace(0.0, 1.0, 10_001)[1:], 1.0 - np.arange(1, 100) * 2.0**-52, [0.5**0.5]])
+    out = np.empty(len(x))
+    assemble(logs, inline=INLINE)(x, out)
+    with mpmath.workdps(30):
+        exact = np.array([float(mpmath.log(float(v))) for v in x])
+    assert out[0] == 0.0
+    np.testing.assert_allclose(out, exact, rtol=4.5e-16, atol=0.0)
