@@ -12,11 +12,13 @@ from sciad.adjoints.direct_forms import compiled_field
 from sciad.adjoints.primal import forward_solve, saved_derivatives, state_derivative
 from sciad.adjoints.replay import Problem, Replay, refuse_unknown
 from sciad.adjoints.stiff import before_consistent
+from sciad.errors import SolveError
+from sciad.solvers.consistent import consistent_start
 from sciad.solvers.integrate import RawSolution
 from sciad.solvers.methods import find_method
 from sciad.solvers.rhs import Rhs
 
-__all__ = ["Direct", "Taken"]
+__all__ = ["Direct", "Taken", "curvature", "problem_of", "refuse_algebraic"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,10 @@ class Direct:
             ys_dot += slopes(rhs, taken) * np.asarray(t_eval_dot, np.float64)[:, None]
         return taken.solution, ys_dot
 
+    def curvature(self, rhs: Rhs, *problem):
+        """What second derivatives need, see `sciad.adjoints.replay`."""
+        return curvature(rhs, *problem)
+
 
 def take(rhs: Rhs, t_span, y0, p, t_eval, options: dict[str, Any] | None) -> Taken:
     """Solve with all stages recorded; SolveError if the solve fails, or where its steps cannot be taken again."""
@@ -95,11 +101,33 @@ def take(rhs: Rhs, t_span, y0, p, t_eval, options: dict[str, Any] | None) -> Tak
     options = dict(options or {})
     method = find_method(options.pop("method", "Tsit5"))
     solution = forward_solve(rhs, t_span, y0, p, method, t_eval, options | {"dense_output": True}, with_mass=True)
+    return problem_of(solution, t_span, y0, p, t_eval, options)
+
+
+def problem_of(solution: RawSolution, t_span, y0, p, t_eval, options: dict[str, Any] | None) -> Taken:
+    """A solve whose stages were recorded; SolveError where its steps cannot be taken again."""
     refuse_unknown(solution.pieces)
+    options = options or {}
     y0, p, mass = np.array(y0, np.float64), np.array(p, np.float64), options.get("mass")
     mass = None if mass is None else np.array(mass, np.float64, order="C")
     tolerances = options.get("rtol", 1e-3), options.get("atol", 1e-6)
     return Taken(solution, Problem(solution.pieces, solution.t, p, mass, *tolerances), float(t_span[0]), y0, t_eval is None)
+
+
+def curvature(rhs: Rhs, t_span, y0, p, t_eval, options: dict[str, Any] | None, direction: tuple) -> Replay:
+    """The steps of the solve itself, whatever the direction of the derivative; SolveError where they cannot be taken again."""
+    taken = take(rhs, t_span, y0, p, t_eval, options)
+    refuse_algebraic(rhs, taken)
+    return Replay(rhs, taken.problem, order=2)
+
+
+def refuse_algebraic(rhs: Rhs, taken: Taken) -> None:
+    mass = taken.problem.mass
+    if mass is not None and consistent_start(rhs, taken.t0, taken.y0, taken.problem.p, mass).matrix.size:
+        raise SolveError(
+            "second derivatives with a singular mass matrix are not known, as its initial state depends on the parameters; eliminate the "
+            "algebraic equations, or take differences of gradients"
+        )
 
 
 def slopes(rhs: Rhs, taken: Taken) -> np.ndarray:

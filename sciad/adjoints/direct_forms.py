@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from sciad.adjoints.direct_source import explicit_step, radau_step, rosenbrock_step, sdirk_step
+from sciad.adjoints.direct_source import explicit_step, radau_inverses, radau_step, rosenbrock_step, sdirk_inverses, sdirk_step
 from sciad.errors import SolveError
 from sciad.field import Field
 from sciad.field_forms import Forms
@@ -63,19 +63,18 @@ def replayed(method: Any) -> bool:
 
 def forms_of(rhs: Rhs, method: Any, iterations: int) -> StepForms:
     """The compiled step of a method for a right-hand side; Newton's method takes so many iterations."""
-    field = compiled_field(rhs)
-    known = _FORMS.setdefault(field, {})
-    rows = len(method.dense)
-    if isinstance(method, ERK | Rosenbrock):
-        iterations = 1
-    tables = tables_of(method, np.eye(rhs.n))
-    key = (type(method), rows, iterations, tuple(np.shape(x) for x in tables))
+    field, kind = compiled_field(rhs), type(method)
+    known, rows = _FORMS.setdefault(field, {}), len(method.dense)
+    shapes = tuple(np.shape(x) for x in tables_of(method, np.eye(rhs.n)))
+    key = kind, rows, shapes, iterations if SOURCES[kind][1] else 1
     if key not in known:
-        known[key] = StepForms(field, SOURCES[type(method)], rows, [np.shape(x) for x in tables], iterations)
+        known[key] = StepForms(field, kind, rows, shapes, key[-1])
     return known[key]
 
 
-SOURCES: dict[type, Callable] = {ERK: explicit_step, Rosenbrock: rosenbrock_step, Sdirk: sdirk_step, Radau: radau_step}
+SOURCES: dict[type, tuple] = {
+    ERK: (explicit_step, None), Rosenbrock: (rosenbrock_step, None), Sdirk: (sdirk_step, sdirk_inverses), Radau: (radau_step, radau_inverses),
+}  # fmt: skip
 
 
 def tables_of(method: Any, mass: np.ndarray) -> list[np.ndarray]:
@@ -144,57 +143,65 @@ class StepForms(Forms):
     """The compiled forms of one step, C functions of ``t, h`` and addresses; each returns 0, or not 0 where a check failed.
 
     ``out`` holds the state at the end (n), then the rows of K; ``start`` the rows that were recorded, from which Newton's iterations begin;
-    ``table`` the coefficients, one after the other.  Derivatives are with respect to y and p.
+    ``inverse`` the matrices that these use, ``table`` the coefficients, one after the other.  Derivatives are with respect to y and p.
     """
 
-    def __init__(self, field: Field, source: Callable, rows: int, shapes: list[tuple[int, ...]], iterations: int) -> None:
+    def __init__(self, field: Field, kind: type, rows: int, shapes: tuple[tuple[int, ...], ...], iterations: int) -> None:
         self.field, self.rows, self.shapes, self.iterations = field, rows, shapes, iterations
-        self.name, self.filename = f"{field.name}_{source.__name__}", field.filename
+        self.source, self.matrices = SOURCES[kind]
+        self.name, self.filename = f"{field.name}_{self.source.__name__}", field.filename
         self.n, self.n_p, self.size = field.n, field.n_p, field.n * (1 + rows)
         self.n_table = sum(int(np.prod(shape)) for shape in shapes)
-        self._lower(source)
+        self.inverse_shape = (0,) if self.matrices is None else (3 * self.n,) * 2 if kind is Radau else (rows - 1, self.n, self.n)
+        self.n_inverse = int(np.prod(self.inverse_shape))
+        self.t, self.h = Value(F8, None, "t"), Value(F8, None, "h")
+        names = ("y", "p", "start", "inverse", "table", "out")
+        self.y, self.p, self.start, self.inverse, self.table, self.out = (Value("*float64", None, name) for name in names)
+        self.body = self._lowered(self.source, self.out, [(self.n,), (rows, self.n)])
 
-    def _lower(self, source: Callable) -> None:
+    def _lowered(self, source: Callable, out: Value, shapes: list[tuple[int, ...]]) -> Region:
+        """A source with the parts of the right-hand side, as a function of the buffers; its results, of these shapes, go to `out`."""
         ctx = Context(_import)
         b = ctx.b
-        self.t, self.h = Value(F8, None, "t"), Value(F8, None, "h")
-        names = ("y", "p", "start", "table", "out")
-        self.y, self.p, self.start, self.table, self.out = (Value("*float64", None, name) for name in names)
-        ctx.roots.update((self.y, self.p, self.start, self.table, self.out))
+        ctx.roots.update((self.y, self.p, self.start, self.inverse, self.table, self.out))
         ctx.filename = self.filename
         ctx.frames.append(Frame("<step>", self.filename, 0))
-        tables, at = [], 0
-        for shape in self.shapes:
-            tables.append(_view(ctx, self.table, at, shape))
-            at += int(np.prod(shape))
         parts = [Static(_Part(self.field, self.p, kind)) for kind in ("f", "jac", "slope")]
         y, start = _view(ctx, self.y, 0, (self.n,)), _view(ctx, self.start, 0, (self.rows, self.n))
-        given = [*parts, b.const(self.iterations, I8), self.t, self.h, y, start, Tuple_(tables)]
-        found = call_python(ctx, source, given, {})
-        assert isinstance(found, Tuple_)
-        assign(ctx, _view(ctx, self.out, 0, (self.n,)), [], found.items[0], whole=True)
-        assign(ctx, _view(ctx, self.out, self.n, (self.rows, self.n)), [], found.items[1], whole=True)
-        b.region.params = [self.t, self.h, self.y, self.p, self.start, self.table, self.out]
-        self.body = optimise(verified(b.region, "lowering of a step"))
+        inverse, tables = _view(ctx, self.inverse, 0, self.inverse_shape), Tuple_(_views(ctx, self.table, self.shapes))
+        found = call_python(ctx, source, [*parts, b.const(self.iterations, I8), self.t, self.h, y, start, inverse, tables], {})
+        found = found.items if isinstance(found, Tuple_) else [found]
+        for target, value in zip(_views(ctx, out, shapes), found):
+            assign(ctx, target, [], value, whole=True)
+        b.region.params = [self.t, self.h, self.y, self.p, self.start, self.inverse, self.table]
+        if out is not self.inverse:
+            b.region.params.append(out)
+        return optimise(verified(b.region, "lowering of a step"))
 
-    def _sizes(self, *values: Value) -> list[tuple[Value, int]]:
-        size = {self.y: self.n, self.p: self.n_p, self.start: self.rows * self.n, self.table: self.n_table, self.out: self.size}
-        return [(value, size[value]) for value in values]
+    @cached_property
+    def invert(self) -> int:
+        """Address of ``invert(t, h, y, p, start, inverse, table)``, which fills `inverse`."""
+        body = self._lowered(self.matrices, self.inverse, [self.inverse_shape])
+        return self._compile("invert", [self.t, self.h], self._sizes(), simplify(body))
+
+    def _sizes(self) -> list[tuple[Value, int]]:
+        """The buffers that all forms begin with."""
+        state = [(self.y, self.n), (self.p, self.n_p), (self.start, self.rows * self.n)]
+        return [*state, (self.inverse, self.n_inverse), (self.table, self.n_table)]
 
     @cached_property
     def value(self) -> int:
-        """Address of ``value(t, h, y, p, start, table, out)``."""
-        return self._compile("value", [self.t, self.h], self._sizes(*self.body.params[2:]), simplify(self.body))
+        """Address of ``value(t, h, y, p, start, inverse, table, out)``."""
+        return self._compile("value", [self.t, self.h], [*self._sizes(), (self.out, self.size)], simplify(self.body))
 
     @cached_property
     def pull(self) -> int:
-        """Address of ``pull(t, h, y, p, start, table, out_bar, y_bar, p_bar)``, which adds to y_bar and p_bar and uses up out_bar."""
+        """Address of ``pull(t, h, y, p, start, inverse, table, out_bar, y_bar, p_bar)``, which adds to y_bar and p_bar and uses up out_bar."""
         region = pullback(simplify(self.body), [self.y, self.p], [], [self.out])
-        y_bar, p_bar, out_bar = region.params[7:10]
+        y_bar, p_bar, out_bar = region.params[8:11]
         region.results = []
         self._scratch(region, [(self.out, self.size)])
-        buffers = self._sizes(self.y, self.p, self.start, self.table)
-        buffers += [(out_bar, self.size), (y_bar, self.n), (p_bar, self.n_p)]
+        buffers = self._sizes() + [(out_bar, self.size), (y_bar, self.n), (p_bar, self.n_p)]
         return self._compile("pull", [self.t, self.h], buffers, tidy(verified(region, "reverse of a step")))
 
     def _pushed(self) -> tuple[Region, list[Value]]:
@@ -202,50 +209,47 @@ class StepForms(Forms):
         region, carriers = pushforward(simplify(self.body), [self.y, self.p])
         assert carriers[2:] == [self.out]
         region.results = []
-        return region, region.params[7:10]
+        return region, region.params[8:11]
 
     @cached_property
     def push(self) -> int:
-        """Address of ``push(t, h, y, p, start, table, y_dot, p_dot, out_dot)``."""
+        """Address of ``push(t, h, y, p, start, inverse, table, y_dot, p_dot, out_dot)``."""
         region, (y_dot, p_dot, out_dot) = self._pushed()
         self._scratch(region, [(self.out, self.size)])
         dce(region)
-        buffers = self._sizes(self.y, self.p, self.start, self.table)
-        buffers += [(y_dot, self.n), (p_dot, self.n_p), (out_dot, self.size)]
+        buffers = self._sizes() + [(y_dot, self.n), (p_dot, self.n_p), (out_dot, self.size)]
         return self._compile("push", [self.t, self.h], buffers, region)
 
     @cached_property
     def push_pull(self) -> int:
-        """Address of ``push_pull(t, h, y, p, start, table, y_dot, p_dot, out_bar, out_dot_bar, y_bar, p_bar, y_dot_bar, p_dot_bar)``.
+        """Address of ``push_pull(t, h, y, p, start, inverse, table, y_dot, p_dot, out_bar, out_dot_bar, y_bar, p_bar, y_dot_bar, p_dot_bar)``.
 
         The reverse of ``out, out_dot = push(y, y_dot, p, p_dot)``: adds to the last four, and uses up out_bar and out_dot_bar.
         """
         pushed, (y_dot, p_dot, out_dot) = self._pushed()
         region = pullback(simplify(pushed), [self.y, self.p, y_dot, p_dot], [], [self.out, out_dot])
-        y_bar, p_bar, y_dot_bar, p_dot_bar, out_bar, out_dot_bar = region.params[10:16]
+        y_bar, p_bar, y_dot_bar, p_dot_bar, out_bar, out_dot_bar = region.params[11:17]
         region.results = []
         self._scratch(region, [(self.out, self.size), (out_dot, self.size)])
-        buffers = self._sizes(self.y, self.p, self.start, self.table)
-        buffers += [(y_dot, self.n), (p_dot, self.n_p), (out_bar, self.size), (out_dot_bar, self.size)]
+        buffers = self._sizes() + [(y_dot, self.n), (p_dot, self.n_p), (out_bar, self.size), (out_dot_bar, self.size)]
         buffers += [(y_bar, self.n), (p_bar, self.n_p), (y_dot_bar, self.n), (p_dot_bar, self.n_p)]
         return self._compile("push_pull", [self.t, self.h], buffers, tidy(verified(region, "second derivative of a step")))
 
     @cached_property
     def push_push(self) -> int:
-        """Address of ``push_push(t, h, y, p, start, table, y_dot, p_dot, y_two, p_two, y_both, out_two, out_both)``.
+        """Address of ``push_push(t, h, y, p, start, inverse, table, y_dot, p_dot, y_two, p_two, y_both, out_two, out_both)``.
 
         The tangent of `push` where y, p and y_dot move in the directions y_two, p_two and y_both, and p_dot stays.
         """
         pushed, (y_dot, p_dot, out_dot) = self._pushed()
         region, carriers = pushforward(simplify(pushed), [self.y, self.p, y_dot])
         assert carriers[3:] in ([self.out, out_dot], [out_dot, self.out])
-        y_two, p_two, y_both, *outs = region.params[10:15]
+        y_two, p_two, y_both, *outs = region.params[11:16]
         out_two, out_both = outs if carriers[3] is self.out else outs[::-1]
         region.results = []
         self._scratch(region, [(self.out, self.size), (out_dot, self.size)])
         dce(region)
-        buffers = self._sizes(self.y, self.p, self.start, self.table)
-        buffers += [(y_dot, self.n), (p_dot, self.n_p), (y_two, self.n), (p_two, self.n_p), (y_both, self.n)]
+        buffers = self._sizes() + [(y_dot, self.n), (p_dot, self.n_p), (y_two, self.n), (p_two, self.n_p), (y_both, self.n)]
         return self._compile("push_push", [self.t, self.h], [*buffers, (out_two, self.size), (out_both, self.size)], region)
 
 
@@ -257,3 +261,12 @@ def _import(ctx: Context, capture: Capture, found: Any) -> Any:
 def _view(ctx: Context, buffer: Value, at: int, shape: tuple[int, ...]) -> Array:
     lengths = tuple(ctx.b.const(int(k), I8) for k in shape)
     return Array(buffer, "float64", ctx.b.const(at, I8), lengths, contiguous_strides(ctx, lengths), True)
+
+
+def _views(ctx: Context, buffer: Value, shapes: Any) -> list[Array]:
+    """Arrays of these shapes, one after the other in a buffer."""
+    found, at = [], 0
+    for shape in shapes:
+        found.append(_view(ctx, buffer, at, shape))
+        at += int(np.prod(shape))
+    return found

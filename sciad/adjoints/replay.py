@@ -1,8 +1,10 @@
 """The accepted steps of a solve, taken again one by one through the compiled engine, with derivatives of first and second order.
 
 Every step begins at the state that was recorded, so the derivative is that of what was computed, even where a solution amplifies rounding.
-Implicit stages are solved to rounding, from the recorded ones on; then as many of Newton's iterations as the order of the derivative are
-differentiated: at a solution, one iteration carries the first derivative whatever it starts from, two carry the second.
+Implicit stages are solved to rounding, from the recorded ones on.  What is then differentiated are Newton's iterations at the solution with
+the matrix fixed: with A the matrix and e the error of a stage as a function of (y, p), an iteration makes it (I - A^-1 F') e + O(e^2), so
+one order smaller in the distance from the point where A and the start were taken.  One iteration carries the first derivative, two the second;
+one more refines the solution of the linear system.
 """
 
 from __future__ import annotations
@@ -17,15 +19,12 @@ import numpy as np
 from sciad.adjoints.direct_forms import StepForms, forms_of, replayed, tables_of
 from sciad.errors import SolveError
 from sciad.solvers.counting import count
-from sciad.solvers.explicit import ERK
 from sciad.solvers.interpolant import nested_weights
 from sciad.solvers.pieces import Piece
 from sciad.solvers.rhs import Rhs
-from sciad.solvers.rosenbrock import Rosenbrock
 
 __all__ = ["Problem", "Replay", "refuse_unknown"]
 
-POLISHING = 2  # Newton iterations in one go
 EPS = float(np.finfo(float).eps)
 
 
@@ -82,17 +81,17 @@ class Replay:
         return y_bar, p_bar
 
     def second(self, y_dot: np.ndarray, p_dot: np.ndarray, ys_bar: np.ndarray, ys_bar_dot: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Cotangents (y_bar, p_bar) as `cotangents` has them, and their tangents where y and p move along the dots and ys_bar along its own.
+        """Tangents ys_dot, cotangents y_bar and p_bar, and tangents of these where y and p move along the dots and ys_bar along its own.
 
-        With J the derivative of the saved states: y_bar, p_bar = J^T ys_bar, and J^T ys_bar_dot + (dJ^T along the dots) ys_bar.
+        With J the derivative of the saved states: J (y_dot, p_dot), J^T ys_bar, and J^T ys_bar_dot + (dJ^T along the dots) ys_bar.
         """
-        y_dot = np.array(y_dot, np.float64)
+        ys_dot, y_dot = np.empty(ys_bar.shape), np.array(y_dot, np.float64)
         for piece in self.pieces:
-            y_dot = piece.push(y_dot, p_dot, keep=True)[1]
+            ys_dot[piece.part], y_dot = piece.push(y_dot, p_dot, keep=True)
         y_bar, p_bar, y_bar_dot, p_bar_dot = (np.zeros(k) for k in (self.rhs.n, self.rhs.n_p) * 2)
         for piece in reversed(self.pieces):
             y_bar, y_bar_dot = piece.push_pull(p_dot, ys_bar[piece.part], ys_bar_dot[piece.part], y_bar, p_bar, y_bar_dot, p_bar_dot)
-        return y_bar, p_bar, y_bar_dot, p_bar_dot
+        return ys_dot, y_bar, p_bar, y_bar_dot, p_bar_dot
 
     def mixed(self, one: tuple[np.ndarray, np.ndarray], two: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         """Second derivative (m, n) of the saved states along two directions (y_dot, p_dot)."""
@@ -115,13 +114,13 @@ class _Stretch:
         self.table = np.concatenate([x.ravel() for x in tables_of(method, np.eye(n) if problem.mass is None else problem.mass)])
         self.start = np.zeros((self.length, self.rows * n))
         self._locate(problem.wanted[part], steps.times, steps.sizes, method.dense)
-        self.one_step = isinstance(method, ERK | Rosenbrock)
         if self.length == 0:
             return
-        self.forms: StepForms = forms_of(rhs, method, order)
-        if not self.one_step:
+        self.forms: StepForms = forms_of(rhs, method, order + 1)
+        self.inverse = np.zeros(self.forms.n_inverse)
+        if self.forms.matrices is not None:
             self.start[:] = steps.states[: self.length, n : n * (1 + self.rows)]
-        self._take(forms_of(rhs, method, POLISHING), method.name, problem)
+        self._take(method.name, problem)
 
     def _locate(self, wanted: np.ndarray, times: np.ndarray, sizes: np.ndarray, table: np.ndarray) -> None:
         """The saved states of each step: rows from `first` on, weights of K for those inside, and which are at its end."""
@@ -136,28 +135,47 @@ class _Stretch:
 
     # -- calls -----------------------------------------------------------------------------------------------------------------
     def _caller(self, address: int, n_more: int) -> Callable[[int, Any], None]:
-        """``call(k, *arrays)`` for step k: t, h, y, p, start, table and then the arrays; SolveError where it aborts."""
-        function = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_double] * 2, *[ctypes.c_ssize_t] * (4 + n_more))(address)
-        y, p, start, table = (x.ctypes.data for x in (self.y, self.p, self.start, self.table))
-        y_row, start_row = 8 * self.n, 8 * self.rows * self.n
+        """``call(k, *arrays)`` for step k: t, h, y, p, start, inverse, table and then the arrays; SolveError where it aborts.
+
+        Where there are matrices to be inverted, they are those of the last step that was asked for.
+        """
+        invert = None if self.forms.matrices is None else self._function(self.forms.invert, 0)
+        function, shown = self._function(address, n_more), -1
         count(self.length * self.rows)
 
         def call(k: int, *arrays: np.ndarray) -> None:
+            nonlocal shown
+            if invert is not None and k != shown:
+                invert(k)
+                shown = k
+            function(k, *arrays)
+
+        return call
+
+    def _function(self, address: int, n_more: int) -> Callable[[int, Any], None]:
+        """A form as a function of the number of the step and further arrays."""
+        form = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_double] * 2, *[ctypes.c_ssize_t] * (5 + n_more))(address)
+        y, p, start, *rest = (x.ctypes.data for x in (self.y, self.p, self.start, self.inverse, self.table))
+        y_row, start_row = 8 * self.n, 8 * self.rows * self.n
+
+        def call(k: int, *arrays: np.ndarray) -> None:
             more = [x.ctypes.data for x in arrays]
-            if function(self.times[k], self.sizes[k], y + k * y_row, p, start + k * start_row, table, *more) != 0:
+            if form(self.times[k], self.sizes[k], y + k * y_row, p, start + k * start_row, *rest, *more) != 0:
                 raise SolveError(f"the right-hand side or its derivative aborted in the step that begins at t = {self.times[k]!r}")
 
         return call
 
-    def _take(self, forms: StepForms, name: str, problem: Problem) -> None:
+    def _take(self, name: str, problem: Problem) -> None:
         """Take all steps; Newton's iterations end at rounding, and every step at the recorded state, within the tolerances."""
-        call, n, out = self._caller(forms.value, 1), self.n, np.empty(self.n * (1 + self.rows))
+        call, n, out = self._function(self.forms.value, 1), self.n, np.empty(self.n * (1 + self.rows))
+        invert = None if self.forms.matrices is None else self._function(self.forms.invert, 0)
         rtol = np.broadcast_to(np.asarray(problem.rtol, float), n)
         atol = np.broadcast_to(np.asarray(problem.atol, float), n)
         for k in range(self.length):
-            call(k, out)
-            if not self.one_step:
-                self._polish(call, k, out, name)
+            if invert is None:
+                call(k, out)
+            else:
+                self._polish(invert, call, k, out, name)
             allowed = atol + (rtol + 1e-9) * np.abs(self.y[k + 1]) + 1e-9 * np.max(np.abs(self.y[k + 1]))
             if not np.all(np.abs(out[:n] - self.y[k + 1]) <= allowed):
                 raise SolveError(
@@ -165,17 +183,18 @@ class _Stretch:
                     "its Jacobian may be wrong (pass no jac), or its iterations did not converge: use smaller tolerances"
                 )
 
-    def _polish(self, call: Callable, k: int, out: np.ndarray, name: str) -> None:
-        """Repeat Newton's iterations of step k until nothing but rounding changes."""
+    def _polish(self, invert: Callable, call: Callable, k: int, out: np.ndarray, name: str) -> None:
+        """Repeat Newton's iterations of step k, a new matrix each time, until nothing but rounding changes."""
         row, last = self.start[k], np.inf
-        for _ in range(10):
+        for _ in range(12):
+            invert(k)
+            call(k, out)
             stages = out[self.n :]
-            change, size = np.max(np.abs(stages - row), initial=0.0), np.max(np.abs(stages), initial=0.0)
+            change, size = np.max(np.abs(stages - row)), np.max(np.abs(stages))
             row[:] = stages
             if change <= 16 * EPS * size or (change >= 0.5 * last and change <= 1e-9 * size):
                 return
             last = change
-            call(k, out)
         raise SolveError(f"Newton's iterations in the step of {name} that begins at t = {self.times[k]!r} do not converge to rounding")
 
     # -- sweeps ----------------------------------------------------------------------------------------------------------------

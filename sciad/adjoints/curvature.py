@@ -1,0 +1,42 @@
+"""Second derivatives along directions whose tangents have been under error control."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from sciad.adjoints.direct import curvature, problem_of, refuse_algebraic
+from sciad.adjoints.direct_forms import compiled_field
+from sciad.adjoints.replay import Replay
+from sciad.adjoints.tangent import RECORDS, Tangents
+from sciad.solvers.pieces import Piece
+from sciad.solvers.rhs import Rhs
+
+__all__ = ["controlled_curvature"]
+
+
+def controlled_curvature(rhs: Rhs, t_span, y0, p, t_eval, options: dict[str, Any] | None, direction: tuple) -> Replay:
+    """The steps of the state in a solve whose error control includes its tangent along the direction (y0_dot, p_dot).
+
+    At an equilibrium the steps of the plain solve are useless for derivatives, of second order too.
+    """
+    y0_dot, p_dot = direction
+    if not np.any(y0_dot) and not np.any(p_dot):
+        return curvature(rhs, t_span, y0, p, t_eval, options, direction)
+    compiled_field(rhs)
+    inner = {name: value for name, value in dict(options or {}).items() if name not in RECORDS} | {"dense_output": True}
+    whole, _, _ = Tangents(error_control=True).solve(rhs, t_span, y0, p, t_eval, inner, y0_dot[None], p_dot[None])
+    pieces = tuple(_of_state(piece, rhs.n) for piece in whole.pieces)
+    taken = problem_of(replace(whole, pieces=pieces), t_span, y0, p, t_eval, options)
+    refuse_algebraic(rhs, taken)
+    return Replay(rhs, taken.problem, order=2)
+
+
+def _of_state(piece: Piece, n: int) -> Piece:
+    """The part of y in what was recorded of y and a tangent: a method applied to both is that method applied to y."""
+    states = piece.steps.states
+    states = states.reshape(len(states), -1, piece.n)[:, :, :n].reshape(len(states), -1)
+    return replace(piece, steps=replace(piece.steps, states=states), n=n)
+
