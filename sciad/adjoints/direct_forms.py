@@ -73,8 +73,11 @@ def forms_of(rhs: Rhs, method: Any, iterations: int) -> StepForms:
 
 
 SOURCES: dict[type, tuple] = {
-    ERK: (explicit_step, None), Rosenbrock: (rosenbrock_step, None), Sdirk: (sdirk_step, sdirk_inverses), Radau: (radau_step, radau_inverses),
-}  # fmt: skip
+    ERK: (explicit_step, None),
+    Rosenbrock: (rosenbrock_step, None),
+    Sdirk: (sdirk_step, sdirk_inverses),
+    Radau: (radau_step, radau_inverses),
+}
 
 
 def tables_of(method: Any, mass: np.ndarray) -> list[np.ndarray]:
@@ -196,7 +199,10 @@ class StepForms(Forms):
 
     @cached_property
     def pull(self) -> int:
-        """Address of ``pull(t, h, y, p, start, inverse, table, out_bar, y_bar, p_bar)``, which adds to y_bar and p_bar and uses up out_bar."""
+        """Address of ``pull(t, h, y, p, start, inverse, table, out_bar, y_bar, p_bar)``.
+
+        Adds to y_bar and p_bar, and uses up out_bar.
+        """
         region = pullback(simplify(self.body), [self.y, self.p], [], [self.out])
         y_bar, p_bar, out_bar = region.params[8:11]
         region.results = []
@@ -222,9 +228,9 @@ class StepForms(Forms):
 
     @cached_property
     def push_pull(self) -> int:
-        """Address of ``push_pull(t, h, y, p, start, inverse, table, y_dot, p_dot, out_bar, out_dot_bar, y_bar, p_bar, y_dot_bar, p_dot_bar)``.
+        """Address of ``push_pull(t, h, y, p, start, inverse, table, y_dot, p_dot, out_bar, out_dot_bar, *bars)``, of y, p, y_dot, p_dot.
 
-        The reverse of ``out, out_dot = push(y, y_dot, p, p_dot)``: adds to the last four, and uses up out_bar and out_dot_bar.
+        The reverse of ``out, out_dot = push(y, y_dot, p, p_dot)``: adds to the bars, and uses up out_bar and out_dot_bar.
         """
         pushed, (y_dot, p_dot, out_dot) = self._pushed()
         region = pullback(simplify(pushed), [self.y, self.p, y_dot, p_dot], [], [self.out, out_dot])

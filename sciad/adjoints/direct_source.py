@@ -79,7 +79,7 @@ def sdirk_inverses(f: Callable, jac: Callable, slope: Callable, iterations: int,
 
 
 def radau_step(f: Callable, jac: Callable, slope: Callable, iterations: int, t, h, y, start, inverses, tables):
-    """M z_i = h sum_j a_ij f(t + c_j h, y + z_j) by Newton's method for all three at once, y_new = y + z_3; rows 1 to 3 of K are z_i / h."""
+    """M z_i = h sum_j a_ij f(t + c_j h, y + z_j) by Newton's method for all three at once, y_new = y + z_3; K holds z_i / h from row 1."""
     a, c, mass = tables
     n = y.shape[0]
     z = h * start[1:]

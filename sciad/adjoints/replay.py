@@ -2,9 +2,9 @@
 
 Every step begins at the state that was recorded, so the derivative is that of what was computed, even where a solution amplifies rounding.
 Implicit stages are solved to rounding, from the recorded ones on.  What is then differentiated are Newton's iterations at the solution with
-the matrix fixed: with A the matrix and e the error of a stage as a function of (y, p), an iteration makes it (I - A^-1 F') e + O(e^2), so
-one order smaller in the distance from the point where A and the start were taken.  One iteration carries the first derivative, two the second;
-one more refines the solution of the linear system.
+the matrix A fixed: an iteration turns the error e of a stage, as a function of (y, p), into (I - A^-1 F') e + O(e^2), one order smaller in
+the distance from the point where A and the start were taken.  One iteration carries the first derivative, two the second; one more refines
+the solution of the linear systems.
 """
 
 from __future__ import annotations

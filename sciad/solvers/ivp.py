@@ -23,7 +23,6 @@ from sciad.solvers.mass import checked_mass, slope
 from sciad.solvers.methods import find_method
 from sciad.solvers.node import SolveNode
 from sciad.solvers.result import NotTraced, OdeResult
-from sciad.solvers.rhs import Rhs
 from sciad.solvers.user_jacobian import UserJacobian, with_jacobian
 from sciad.tape import array, is_traced, value_of
 

@@ -198,4 +198,3 @@ class _Rules:
     def _refuse_third(self, given: Any) -> None:
         if any(map(is_traced, given)):
             raise SciadError(f"third derivatives of {self.node.name}")
-
