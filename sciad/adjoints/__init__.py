@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sciad.adjoints.automatic import Automatic
 from sciad.adjoints.backsolve import Backsolve
+from sciad.adjoints.direct import Direct
 from sciad.adjoints.discrete import Discrete
 from sciad.adjoints.forward import Forward
 from sciad.adjoints.gauss import Gauss
@@ -16,7 +17,7 @@ if TYPE_CHECKING:  # those of nonlinear equations are imported when first asked 
     from sciad.adjoints.rules import Implicit, JacobianFree, Neumann, Unrolled, jacobian_penalty
 
 __all__ = [
-    "ADJOINTS", "Automatic", "Backsolve", "Discrete", "Forward", "Gauss", "Implicit", "Interpolating", "JacobianFree", "Neumann",
+    "ADJOINTS", "Automatic", "Backsolve", "Direct", "Discrete", "Forward", "Gauss", "Implicit", "Interpolating", "JacobianFree", "Neumann",
     "Quadrature", "Unrolled", "find_adjoint", "jacobian_penalty",
 ]  # fmt: skip
 
@@ -29,6 +30,7 @@ ADJOINTS: dict[str, Any] = {
     "interpolating": Interpolating(),
     "backsolve": Backsolve(),
     "forward": Forward(),
+    "direct": Direct(),
 }
 
 

@@ -62,6 +62,10 @@ class Automatic:
         """As `Discrete.jvp`."""
         return self.discrete.jvp(rhs, t_span, y0, p, t_eval, options, *directions)
 
+    def curvature(self, rhs: Rhs, *problem):
+        """What second derivatives need, see `sciad.adjoints.replay`."""
+        return self.discrete.curvature(rhs, *problem)
+
     def which(self, residuals: Residuals | PiecewiseResiduals | Trajectory | Sensitivities) -> str:
         """The name of the adjoint that was chosen, and why."""
         if isinstance(residuals, Residuals):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sciad.adjoints.direct import curvature
 from sciad.adjoints.primal import forward_solve
 from sciad.adjoints.stiff import PiecewiseResiduals, reverse_pieces, solve_pieces
 from sciad.adjoints.tangent import RECORDS, Tangents, directional
@@ -83,6 +84,10 @@ class Discrete:
         options["method"] = method
         tangents = Tangents(error_control=method.implicit)
         return directional(tangents, method.implicit, rhs, t_span, y0, p, t_eval, options, y0_dot, p_dot, t_span_dot, t_eval_dot)
+
+    def curvature(self, rhs: Rhs, *problem):
+        """What second derivatives need, see `sciad.adjoints.replay`."""
+        return curvature(rhs, *problem)
 
     def _store(self, rhs: Rhs, method: ERK) -> str:
         if self.store not in ("auto", "tapes", "states"):

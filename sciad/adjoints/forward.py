@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from sciad.adjoints.continuous import checked_bar, time_cotangents
+from sciad.adjoints.curvature import controlled_curvature
+from sciad.adjoints.direct import curvature
 from sciad.adjoints.primal import forward_solve
 from sciad.adjoints.tangent import RECORDS, Tangents, directional
 from sciad.adjoints.trajectory import Trajectory, trajectory_of
@@ -83,6 +85,11 @@ class Forward:
         """
         options, way = self._options(options), Tangents(self.error_control)
         return directional(way, True, rhs, t_span, y0, p, t_eval, options, y0_dot, p_dot, t_span_dot, t_eval_dot)
+
+    def curvature(self, rhs: Rhs, t_span, y0, p, t_eval, options, direction):
+        """What second derivatives along a direction need, see `sciad.adjoints.replay`."""
+        make = controlled_curvature if self.error_control else curvature
+        return make(rhs, t_span, y0, p, t_eval, self._options(options), direction)
 
     def _options(self, options: dict[str, Any] | None) -> dict[str, Any]:
         own = {"rtol": self.rtol, "atol": self.atol}

@@ -27,7 +27,7 @@ from sciad.solvers.rhs import Rhs
 from sciad.solvers.rosenbrock import Rosenbrock
 from sciad.solvers.sdirk import Sdirk
 
-__all__ = ["PiecewiseResiduals", "has_transpose", "solve_pieces", "reverse_pieces"]
+__all__ = ["PiecewiseResiduals", "before_consistent", "has_transpose", "solve_pieces", "reverse_pieces"]
 
 
 def has_transpose(method: Any) -> bool:
@@ -98,26 +98,25 @@ def reverse_pieces(rhs: Rhs, kept: PiecewiseResiduals, ys_bar: np.ndarray, times
         _reverse_piece(rhs, kept, piece, slice(first, end), ys_bar, wanted_bar, y_bar, p_bar)
         end = first
     if kept.mass is not None:
-        y_bar = _before_consistent(rhs, kept, y_bar, p_bar)
+        y_bar = before_consistent(rhs, kept.pieces[0].start, kept.y0, kept.p, kept.mass, y_bar, p_bar)
         if times and not kept.every_step:
             wanted_bar = np.einsum("mi,mi->m", saved_derivatives(rhs, kept.wanted, kept.ys, kept.p, kept.mass), ys_bar)
     return y_bar, p_bar, *_time_cotangents(rhs, kept, ys_bar, wanted_bar, y_bar, times)
 
 
-def _before_consistent(rhs: Rhs, kept: PiecewiseResiduals, y_bar: np.ndarray, p_bar: np.ndarray) -> np.ndarray:
+def before_consistent(rhs: Rhs, t0: float, y0: np.ndarray, p: np.ndarray, mass: np.ndarray, y_bar: np.ndarray, p_bar: np.ndarray):
     """Cotangent of the y0 that was given from that of the consistent one, by the implicit function theorem; adds to p_bar.
 
     With y = y0 + V_2 z and U_2^T f(t, y, p) = 0: w = U_2 (U_2^T f_y V_2)^-T V_2^T y_bar, y0_bar = y_bar - f_y^T w, p_bar -= f_p^T w.
     """
-    t0 = kept.pieces[0].start
-    start = consistent_start(rhs, t0, kept.y0, kept.p, kept.mass)
+    start = consistent_start(rhs, t0, y0, p, mass)
     if start.matrix.size == 0:
         return y_bar
     w = -start.left @ np.linalg.solve(start.matrix.T, start.right.T @ y_bar)
     y0_bar, added, t_bar = y_bar.copy(), np.zeros(rhs.n_p), np.zeros(1)
     tape, dy = np.empty(rhs.tape_size), np.empty(rhs.n)
-    call(rhs.aug(), t0, start.y, kept.p, dy, tape)
-    call(rhs.rev(), t0, start.y, kept.p, tape, w, y0_bar, added, t_bar)
+    call(rhs.aug(), t0, start.y, p, dy, tape)
+    call(rhs.rev(), t0, start.y, p, tape, w, y0_bar, added, t_bar)
     p_bar += added
     return y0_bar - start.right @ (start.right.T @ y0_bar)  # zero but for rounding: algebraic components are not free
 

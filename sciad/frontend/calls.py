@@ -46,7 +46,7 @@ def call(ctx: Context, function: Any, args: list, kwargs: dict[str, Any]) -> Any
     if not isinstance(function, Static):
         raise ctx.error(f"call of {describe(function)}", "call a function")
     target = function.object
-    handler = _handler(target)
+    handler = _handler(target) or getattr(target, "__sciad_lower__", None)  # the latter: functions that make their own operations
     if handler is not None:
         return handler(ctx, args, kwargs)
     if isinstance(target, type):

@@ -14,7 +14,6 @@ from sciad.progress import fraction_bar
 from sciad.solvers.callback import CallbackField
 from sciad.solvers.complex_states import complex_states, real_event, real_function, real_state
 from sciad.solvers.consistent import Inconsistent
-from sciad.solvers.counting import going_back
 from sciad.solvers.event_solve import EventRun, call
 from sciad.solvers.events import Event, make_events
 from sciad.solvers.fields import Compiled, field_for, is_inplace
@@ -22,10 +21,10 @@ from sciad.solvers.integrate import RawSolution, integrate, not_begun
 from sciad.solvers.layout import ABORTED
 from sciad.solvers.mass import checked_mass, slope
 from sciad.solvers.methods import find_method
+from sciad.solvers.node import SolveNode
 from sciad.solvers.result import NotTraced, OdeResult
-from sciad.solvers.rhs import Rhs
 from sciad.solvers.user_jacobian import UserJacobian, with_jacobian
-from sciad.tape import array, custom_node, is_traced, value_of
+from sciad.tape import array, is_traced, value_of
 
 __all__ = ["solve_ivp", "adjoint_of", "array_state", "find_adjoints_with", "flat_tolerance"]
 
@@ -273,46 +272,9 @@ class _Solve:
 
     def _traced(self, adjoint: Any) -> tuple[RawSolution, Any]:
         """Solve as one node of the tape."""
-        options, active = {**self.options, "method": self.method}, [k for k, x in enumerate(self.parents) if is_traced(x)]
-        parents = [self.parents[k] for k in active]
-        problem = self.span, self.y0, self.p, self.t_eval, options
-        forward = parents[0].level.forward and all(x.level is parents[0].level for x in parents)
-        if forward:  # nothing need be kept for a way back
-            raw, residuals = self._guarded(self._forward_only, *problem), None
-        else:
-            raw, residuals = self._guarded(adjoint.forward, *problem)
-
-        def vjp(ys_bar: Any) -> list:
-            ys_bar = np.asarray(ys_bar, float).reshape(raw.ys.shape)
-            with going_back():
-                found = self._guarded(adjoint.backward, residuals, ys_bar, any(0 < k < 4 for k in active))
-            bars = [found[0].reshape(self.shape)[()], *found[2:], *self.field.unpack(found[1])]
-            return [bars[k] for k in active]
-
-        def jvp(*dots: Any) -> Any:
-            full: list = [None] * len(self.parents)
-            for k, dot in zip(active, dots):
-                full[k] = dot
-            y0_dot = None if full[0] is None else np.asarray(full[0], float).reshape(-1)
-            p_dot = self.field.pack_tangents(full[4:])
-            span_dot = float(full[1] or 0.0), float(full[2] or 0.0)
-            given = problem
-            if self.t_eval is None and not any(span_dot):  # a solve with tangents may take other steps: ask for the states at these
-                given = (*problem[:3], raw.t, options)
-            ys_dot = self._guarded(adjoint.jvp, *given, y0_dot, p_dot, span_dot, full[3])[1]
-            if len(ys_dot) != len(raw.ys):
-                raise SciadError("forward derivative of every accepted step with respect to t_span; give t_eval")
-            return ys_dot.reshape(raw.ys.shape[0], *self.shape)
-
-        ys = raw.ys.reshape(raw.ys.shape[0], *self.shape)
-        return raw, custom_node(ys, parents, vjp, jvp, f"solve_ivp of `{self.field.name}`")
-
-    @staticmethod
-    def _forward_only(rhs: Rhs, span: Any, y0: np.ndarray, p: np.ndarray, t_eval: Any, options: dict[str, Any]) -> RawSolution:
-        raw = integrate(rhs, span, y0, p, t_eval=t_eval, **options)
-        if not raw.success:
-            raise SolveError(f"the solve to be differentiated failed: {raw.message}")
-        return raw
+        problem = self.span, self.y0, self.p, self.t_eval, {**self.options, "method": self.method}
+        node = SolveNode(self.field, self.shape, self.parents, problem, adjoint, self._guarded)
+        return node.raw, node.states()
 
     def _guarded(self, stage: Callable, *given: Any) -> Any:
         """Run a part of an adjoint; where it failed because the right-hand side raised, raise that."""
