@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,8 @@ from sciad.solvers.rhs import Rhs
 from sciad.solvers.rosenbrock import Rosenbrock
 
 __all__ = ["Automatic"]
+
+NO_SECOND = "a right-hand side without the second derivatives that transposed Rosenbrock steps need"
 
 
 @dataclass(frozen=True)
@@ -67,11 +70,20 @@ class Automatic:
         if isinstance(residuals, Residuals):
             return f"discrete: every step was one of {residuals.method.name}, whose transpose is known"
         if isinstance(residuals, Sensitivities):
-            return "forward: a mass matrix, and a right-hand side without the second derivatives that transposed Rosenbrock steps need"
+            return f"forward: a mass matrix, and {NO_SECOND}"
         names = ", ".join(dict.fromkeys(piece.method.name for piece in residuals.pieces))
         if isinstance(residuals, PiecewiseResiduals):
             return f"discrete: the steps were those of {names}, whose transposes are known"
-        return f"gauss: the steps were those of {names}"
+        return f"gauss: the steps were those of {names}, and their transposes are not all known"
+
+    def foresee(self, rhs: Rhs, methods: Sequence[Any], mass: bool) -> tuple[str, str]:
+        """The adjoint that would be chosen after steps of these methods, with or without a mass matrix, and why."""
+        names = ", ".join(dict.fromkeys(method.name for method in methods))
+        if all(not method.implicit or (has_transpose(method) and _transposable(rhs, method)) for method in methods):
+            return "discrete", f"the transposed steps of {names} are known"
+        if mass:
+            return "forward", f"a mass matrix, and {NO_SECOND}"
+        return "gauss", f"the steps were those of {names}, and their transposes are not all known"
 
     def _chosen(self, residuals: Residuals | PiecewiseResiduals | Trajectory | Sensitivities) -> Discrete | Gauss | Forward:
         if isinstance(residuals, Sensitivities):

@@ -65,9 +65,10 @@ __all__ = ["Context", "CONTEXT_NAMES", "state_at", "keep_place", "address"]
     C_RE,
     C_IM,
     C_H,
+    C_MASS,  # address of M^T, n x n, or 0
     C_TAPE,
     C_SIZE,
-) = range(45)
+) = range(46)
 
 CONTEXT_NAMES = f"from sciad.adjoints.reverse_rhs import {', '.join(sorted(name for name in dict(globals()) if name.startswith('C_')))}\n"
 
