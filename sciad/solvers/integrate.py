@@ -147,7 +147,8 @@ def integrate(
         memory = equip(slots, rhs, method, algebra, watch, mass)
         reals = new_reals(method, n, t_span, *steps_given)
         scales(reals, n, rtol, atol)
-        return Part(method, slots, reals, (memory, algebra), Record(slots, level, max_states or sys.maxsize))
+        record = Record(slots, level, max_states or sys.maxsize, getattr(method, "multistep", False))
+        return Part(method, slots, reals, (memory, algebra), record)
 
     wanted = EMPTY if t_eval is None else np.ascontiguousarray(t_eval, np.float64)
     stops, jumps = _stops(stops, jumps, n)

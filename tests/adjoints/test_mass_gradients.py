@@ -147,8 +147,10 @@ def test_regular_mass_matrix_against_the_explicit_equation(rng):
         np.testing.assert_allclose(loss(implicit, mass_matrix=m, adjoint=adjoint), want, rtol=1e-7)
 
 
-def test_right_hand_side_in_python():
-    """One that is not compiled has no second derivatives: forward sensitivities."""
+@pytest.mark.parametrize("few", [50, 0])
+def test_right_hand_side_in_python(few, monkeypatch):
+    """One that is not compiled has no second derivatives: forward sensitivities, or gauss where there is too much of it."""
+    monkeypatch.setattr("sciad.adjoints.automatic.FEW", few)
 
     def opaque(t, y, p):
         return sciad.tape.array([*linear(t, y, {"p": p}["p"])])
