@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sciad.adjoints.layout import F_PLAIN, REV, STEP_BAR
+from sciad.adjoints.layout import CARRY, F_PLAIN, REV, STEP_BAR
 from sciad.adjoints.ndf_bar import NdfSweep
 from sciad.adjoints.primal import forward_solve, saved_derivatives, state_derivative
 from sciad.adjoints.radau_bar import radau_bar
@@ -81,7 +81,7 @@ class StiffSweep(Sweep):
             slots[STEP_BAR], slots[JVP_REV] = rosenbrock_bar(method), rhs.jvp_rev()
         else:
             slots[STEP_BAR] = radau_bar(method) if isinstance(method, Radau) else sdirk_bar(method)
-        slots[TAPE_SIZE] = rhs.tape_size
+        slots[TAPE_SIZE], slots[CARRY] = rhs.tape_size, isinstance(method, Sdirk)
         self.work = np.zeros(2 + (10 + 3 * method.n_stages) * n + rhs.n_p + 3 * rhs.tape_size)
 
     def _compiled(self):
