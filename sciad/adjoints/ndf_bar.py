@@ -87,7 +87,8 @@ def transposed_solve(t, y, alpha, h, d_bar, v, slots):
             total += get(v, i) * get(v, i)
         if not size < math.inf:
             return 1
-        last = size <= 1e-28 * total or (m > 1 and size > 0.25 * old and size < 1e-24 * total)
+        stuck = (size > 0.25 * old and size < 1e-24 * total) or (size > 0.8 * old and size < 1e-18 * total)  # by rounding
+        last = size <= 1e-28 * total or (m > 1 and stuck)
         for i in range(n):
             put(z, i, h / alpha * get(v, i))
         code = product(t, y, z, jt, slots, last)

@@ -113,17 +113,17 @@ def test_transistor_amplifier():
     """M neither diagonal nor well scaled: parameters against differences; only the differences of voltages that M sees have derivatives."""
     y0, p = np.array([0.0, 3, 3, 6, 3, 3, 6, 0]), np.array([6.0, 9000.0])
 
-    def loss(y0, p, adjoint="discrete"):
+    def loss(y0, p, adjoint="discrete", method="Rodas5P"):
         options = {"rtol": 1e-9, "atol": 1e-9, "mass_matrix": CAPACITIES, "adjoint": adjoint, "args": (p,)}
-        return (sciad.solve_ivp(transistor_amplifier, (0, 0.01), y0, "Rodas5P", [0.005, 0.01], **options).ys ** 2).sum()
+        return (sciad.solve_ivp(transistor_amplifier, (0, 0.01), y0, method, [0.005, 0.01], **options).ys ** 2).sum()
 
     y0_bar, p_bar = sciad.grad(loss, argnums=(0, 1))(y0, p)
     steps = 1e-4 * np.diag(p)
     slopes = [(loss(y0, p + step) - loss(y0, p - step)) / (2 * step.sum()) for step in steps]
     np.testing.assert_allclose(p_bar, slopes, rtol=2e-6)
     np.testing.assert_allclose(sciad.grad(loss, argnums=0)(y0, p, "forward"), y0_bar, rtol=1e-5, atol=1e-6)
-    for adjoint in CONTINUOUS:
-        for found, want in zip(sciad.grad(loss, argnums=(0, 1))(y0, p, adjoint), (y0_bar, p_bar)):
+    for adjoint, method in [*[(adjoint, "Rodas5P") for adjoint in CONTINUOUS], ("discrete", "RadauIIA5"), ("gauss", "RadauIIA5")]:
+        for found, want in zip(sciad.grad(loss, argnums=(0, 1))(y0, p, adjoint, method), (y0_bar, p_bar)):
             np.testing.assert_allclose(found, want, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(y0_bar[[0, 3, 6]] + y0_bar[[1, 4, 7]], 0.0, atol=1e-9)
 
