@@ -3,7 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from sciad.adjoints import find_adjoint
+from sciad.adjoints import find_adjoint, report_on
 from sciad.api import derivative_source, grad, hvp, jvp, value_and_grad, vjp
 from sciad.errors import ConditionWarning, MissingRule, PerformanceWarning, SciadError, ShapeError, SolveError, UnsupportedSyntax
 from sciad.jit import jit
@@ -31,7 +31,7 @@ __all__ = [
     "solve_sde", "steady_state", "stop_gradient", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
 
-find_adjoints_with(find_adjoint)
+find_adjoints_with(find_adjoint, report_on)
 
 #: Where the names that are imported late live.
 _LATE = {

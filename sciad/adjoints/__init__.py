@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # those of nonlinear equations are imported when first asked 
 
 __all__ = [
     "ADJOINTS", "Automatic", "Backsolve", "Direct", "Discrete", "Forward", "Gauss", "Implicit", "Interpolating", "JacobianFree", "Neumann",
-    "Quadrature", "Unrolled", "find_adjoint", "jacobian_penalty",
+    "Quadrature", "Unrolled", "find_adjoint", "jacobian_penalty", "report_on",
 ]  # fmt: skip
 
 #: Adjoints by name, with their default options.
@@ -46,6 +46,13 @@ def find_adjoint(adjoint: Any) -> Any:
         names = ", ".join(ADJOINTS)
         raise ValueError(f"unknown adjoint {adjoint!r}; choose one of {names}, or pass an object such as Discrete(checkpoints=100)")
     return found
+
+
+def report_on(*given: Any) -> Any:
+    """See `sciad.adjoints.report`."""
+    from sciad.adjoints.report import report
+
+    return report(*given)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,8 @@
-"""The adjoint "auto": discrete where the transposed steps of the method are known, else Gauss."""
+"""The adjoint "auto": discrete where the transposed steps of the method are known, else Gauss, or forward sensitivities."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,14 +22,19 @@ from sciad.solvers.rosenbrock import Rosenbrock
 
 __all__ = ["Automatic"]
 
+FEW = 50  # states and parameters up to which forward sensitivities cost no more than a reverse solve
+NO_SECOND = "a right-hand side without the second derivatives that transposed Rosenbrock steps need"
+
 
 @dataclass(frozen=True)
 class Automatic:
-    """Chooses by the method of the solve, and for method "auto" by what it met: see `which`.
+    """Chooses by the method of the solve, and for method "auto" by what it met: see `which`, and `adjoint_report` of results.
 
-    Steps whose transpose is known: `Discrete`, which needs no reverse solve and is exact for what was computed.  Others (NDF, and
-    Rosenbrock's where f has no second derivatives to offer): `Gauss`, piece by piece with a reverse solve of the same kind; with a
-    mass matrix, `Forward`.
+    1. Steps whose transpose is known, of all methods here: `Discrete`, which needs no reverse solve and is exact for what was computed,
+       whatever the number of states and parameters.
+    2. Rosenbrock steps where f has no second derivatives to offer (it runs in Python), and implicit methods from elsewhere: `Gauss`, piece
+       by piece with a reverse solve of the same kind.
+    3. As 2, with a mass matrix: `Forward` for up to `FEW` states and parameters, else `Gauss`.
     """
 
     discrete: Discrete = Discrete()
@@ -40,7 +46,8 @@ class Automatic:
         stiff = choose(method, rhs.n, (options or {}).get("rtol", 1e-3))[1] if isinstance(method, Auto) else method
         if (options or {}).get("mass") is not None:
             known = _transposable(rhs, METHODS["Rodas5P"] if isinstance(method, Auto) else method)
-            return (self.discrete if known else Forward()).forward(rhs, t_span, y0, p, t_eval, options)
+            chosen = self.discrete if known else Forward() if rhs.n + rhs.n_p <= FEW else self.gauss
+            return chosen.forward(rhs, t_span, y0, p, t_eval, options)
         if not stiff.implicit or has_transpose(stiff):
             solved = self.discrete.forward(rhs, t_span, y0, p, t_eval, options)
             if isinstance(solved[1], Residuals) or all(_transposable(rhs, piece.method) for piece in solved[1].pieces):
@@ -71,11 +78,20 @@ class Automatic:
         if isinstance(residuals, Residuals):
             return f"discrete: every step was one of {residuals.method.name}, whose transpose is known"
         if isinstance(residuals, Sensitivities):
-            return "forward: a mass matrix, and a right-hand side without the second derivatives that transposed Rosenbrock steps need"
+            return f"forward: a mass matrix, and {NO_SECOND}"
         names = ", ".join(dict.fromkeys(piece.method.name for piece in residuals.pieces))
         if isinstance(residuals, PiecewiseResiduals):
             return f"discrete: the steps were those of {names}, whose transposes are known"
-        return f"gauss: the steps were those of {names}"
+        return f"gauss: the steps were those of {names}, and their transposes are not all known"
+
+    def foresee(self, rhs: Rhs, methods: Sequence[Any], mass: bool) -> tuple[str, str]:
+        """The adjoint that would be chosen after steps of these methods, with or without a mass matrix, and why."""
+        names = ", ".join(dict.fromkeys(method.name for method in methods))
+        if all(not method.implicit or (has_transpose(method) and _transposable(rhs, method)) for method in methods):
+            return "discrete", f"the transposed steps of {names} are known"
+        if mass and rhs.n + rhs.n_p <= FEW:
+            return "forward", f"a mass matrix, and {NO_SECOND}"
+        return "gauss", f"the steps were those of {names}, and their transposes are not all known"
 
     def _chosen(self, residuals: Residuals | PiecewiseResiduals | Trajectory | Sensitivities) -> Discrete | Gauss | Forward:
         if isinstance(residuals, Sensitivities):

@@ -5,6 +5,7 @@ The Jacobian of (lambda, p_bar)' = (-J^T lambda, -f_p^T lambda) is [[-J^T, 0], [
     (c I + h J^T) x = b,    q = (r - h f_p^T x) / c
 
 with one product f_p^T x, which the reverse of the right-hand side makes.  Costs: n unknowns to factor, however many parameters.
+With a mass matrix M, the block is c M^T + h J^T.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from sciad.adjoints.reverse_rhs import (
     C_FACTOR_Z,
     C_H,
     C_IM,
+    C_MASS,
     C_MULTIPLY,
     C_N,
     C_NP,
@@ -44,7 +46,7 @@ from sciad.adjoints.reverse_rhs import (
 )  # fmt: skip
 from sciad.backend import call_address
 from sciad.solvers.dense import interpolate, weight
-from sciad.solvers.layout import N, P
+from sciad.solvers.layout import MASS, N, P
 from sciad.solvers.linear import Banded, Dense, Sparse, dense_complex
 from sciad.solvers.linear.dense import LinearSolver
 from sciad.solvers.link import HEADER, load_kernels, source_of
@@ -119,9 +121,12 @@ def block_factor(coefficient, h, slots):
     c, size = get_int(slots, P), get_int(slots, N)
     put(c, C_COEFFICIENT, coefficient)
     put(c, C_H, h)
+    whole = get_int(slots, MASS)
+    put_int(slots, MASS, get_int(c, C_MASS))
     put_int(slots, N, get_int(c, C_N))
     code = call_address(get_int(c, C_FACTOR), coefficient, h, slots)
     put_int(slots, N, size)
+    put_int(slots, MASS, whole)
     return code
 
 
@@ -162,9 +167,12 @@ def block_factor_z(re, im, h, slots):
     put(c, C_RE, re)
     put(c, C_IM, im)
     put(c, C_H, h)
+    whole = get_int(slots, MASS)
+    put_int(slots, MASS, get_int(c, C_MASS))
     put_int(slots, N, get_int(c, C_N))
     code = call_address(get_int(c, C_FACTOR_Z), re, im, h, slots)
     put_int(slots, N, size)
+    put_int(slots, MASS, whole)
     return code
 
 

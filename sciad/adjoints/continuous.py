@@ -5,8 +5,9 @@ y_bar_i at each (t0 included), and between them, from the end to the beginning,
 
     lambda' = -J^T lambda,    y0_bar = lambda(t0),    p_bar = integral of f_p^T lambda over [t0, t1]
 
-(Cao, Li, Petzold, Serban, SIAM J. Sci. Comput. 24 (2003) 1076).  Times are those of the exact flow: f(t_i, y_i) . y_bar_i for a
-saved time, -f(t0, y0) . y0_bar for t0; t1 carries one only where every step is saved, otherwise the saved times do.
+with M^T lambda' in place of lambda' where there is a mass matrix; for jumps and y0_bar then see `impulses` (Cao, Li, Petzold,
+Serban, SIAM J. Sci. Comput. 24 (2003) 1076).  Times are those of the exact flow: y'(t_i) . y_bar_i for a saved time,
+-y'(t0) . y0_bar for t0; t1 carries one only where every step is saved, otherwise the saved times do.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from sciad.adjoints.block_solver import Block, transposed
+from sciad.adjoints.impulses import impulses
 from sciad.adjoints.primal import saved_derivatives, state_derivative
-from sciad.adjoints.reverse_rhs import C_WITH_P, Context
+from sciad.adjoints.reverse_rhs import C_MASS, C_WITH_P, Context, address
 from sciad.adjoints.tangent import Tangents, directional
 from sciad.adjoints.trajectory import Stretch, Trajectory, solve_forward
 from sciad.errors import ShapeError, SolveError
@@ -83,7 +85,13 @@ class WayBack(ABC):
     def __init__(self, adjoint: Continuous, rhs: Rhs, trajectory: Trajectory, ys_bar: np.ndarray) -> None:
         self.adjoint, self.rhs, self.trajectory, self.ys_bar = adjoint, rhs, trajectory, ys_bar
         self.context = Context(rhs, trajectory.p, self.with_p)
-        self.scale = float(np.max(np.abs(ys_bar), initial=0.0))
+        self.mass = trajectory.options.get("mass")
+        self.bars, self.impulse = ys_bar, np.zeros(rhs.n_p)  # jumps of lambda, and what the algebraic equations add to p_bar at them
+        if self.mass is not None and np.all(np.isfinite(ys_bar)):
+            self.mass_t = np.ascontiguousarray(self.mass.T)
+            self.context.slots[C_MASS] = address(self.mass_t)
+            self.bars, self.impulse = impulses(rhs, trajectory.wanted, trajectory.ys, trajectory.p, self.mass, ys_bar)
+        self.scale = float(np.max(np.abs(self.bars), initial=0.0))
         if not math.isfinite(self.scale):
             raise SolveError(f"{adjoint.name} adjoint: the cotangent of the saved states is not finite; check the loss")
 
@@ -97,6 +105,10 @@ class WayBack(ABC):
         options = {name: forward[name] for name in ("controller", "max_step", "min_step") if name in forward}
         options["max_steps"] = max(int(forward.get("max_steps", 100_000)), 10 * self.trajectory.n_steps)
         options["method"], options["linear"] = method, self.linear(method)
+        if self.mass is not None:
+            n, size = self.rhs.n, sum(sizes)
+            options["mass"], options["consistent"] = np.eye(size), True
+            options["mass"][:n, :n] = self.mass.T
         if forward.get("fixed_step") is not None and adjoint.rtol is None and adjoint.atol is None:
             return options | {"fixed_step": min(forward["fixed_step"], abs(t_to - t_from))}
         options["rtol"], options["atol"] = self.tolerances(sizes)
@@ -108,7 +120,7 @@ class WayBack(ABC):
         if not (isinstance(method, Auto) or method.implicit):
             return None
         trajectory, n = self.trajectory, self.rhs.n
-        given = trajectory.options.get("linear")
+        given = trajectory.options.get("linear") if self.mass is None else "dense"
         if isinstance(method, Auto) or not method.complex:
             given = None if given == "gmres" or isinstance(given, Krylov) else given  # factors suit the transposed matrix as well
             inner = transposed(choose_linear(given, self.rhs, trajectory.span[0], trajectory.y0, trajectory.p))
@@ -158,8 +170,9 @@ class AlongForward(WayBack):
                 self.method = self.reverse_method(stretch.method)
                 left, here = self._through(stretch, left, here)
             if left:
-                self.z[:n] += self.ys_bar[:left].sum(axis=0)
-        return self.z[:n].copy(), self.p_bar.copy()
+                self.z[:n] += self.bars[:left].sum(axis=0)
+        y0_bar = self.z[:n] if self.mass is None else self.mass.T @ self.z[:n]
+        return y0_bar.copy(), self.p_bar + self.impulse
 
     def reverse_method(self, forward_method: Any) -> Any:
         """The method of the reverse solve along a stretch that the forward solve took with `forward_method`."""
@@ -172,14 +185,14 @@ class AlongForward(WayBack):
         while here != begin:
             if left and wanted[left - 1] == here:
                 left -= 1
-                self.z[:n] += self.ys_bar[left]
+                self.z[:n] += self.bars[left]
             inside = left
             while inside and left - inside < most and direction * (wanted[inside - 1] - begin) > 0.0:
                 inside -= 1
             more = inside and left - inside == most and direction * (wanted[inside - 1] - begin) > 0.0
             to = float(wanted[inside - 1]) if more else begin
             jumps = np.zeros((left - inside, len(self.z)))
-            jumps[:, :n] = self.ys_bar[inside:left][::-1]
+            jumps[:, :n] = self.bars[inside:left][::-1]
             self.solve(here, to, wanted[inside:left][::-1], jumps)
             left, here = inside, to
         return left, here

@@ -38,11 +38,11 @@ def forward_solve(rhs: Rhs, t_span, y0, p, method: Any, t_eval, options: dict[st
 
 
 def refuse_mass(options: dict[str, Any] | None) -> None:
-    """SolveError for M y' = f: the equations of continuous adjoints here are those of y' = f."""
+    """SolveError for M y' = f: what integrates the state backwards would leave the manifold of the algebraic equations."""
     if options and options.get("mass") is not None:
         raise SolveError(
-            "continuous adjoints are for y' = f, not for mass matrices; use adjoint='discrete' with a method such as Rodas5P, "
-            "adjoint='forward', or multiply by the inverse in the right-hand side where M is regular"
+            "the backsolve adjoint, which integrates the state backwards, is not for mass matrices; use adjoint='discrete' with a method "
+            "such as Rodas5P, adjoint='gauss', adjoint='forward', or multiply by the inverse in the right-hand side where M is regular"
         )
 
 

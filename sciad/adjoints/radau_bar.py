@@ -6,6 +6,7 @@ With M z_i = h sum_j a_ij f(t_j, y + z_j) and y_new = y + z_3, and cotangents z_
 
 J_j is the Jacobian at stage j.  The system of 3 n equations is solved with the factors of the step, which are those of one Jacobian for
 all stages: mu += (A^-T x I) (A^-T x M^T - h I x J^T)^-1 (z_bar_j + J_j^T w_j - M^T mu_j), with A^-1 = T L T^-1 as in the step itself.
+It ends where rounding stops it, which with a badly scaled M may be at nine digits.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ def step_bar(t, h, slots):
         size = correct(n, slots, r, w, b, mu)
         if not size < 1e300:
             return 1
-        last = size <= 1e-30 or (m > 1 and size > 0.25 * old and size < 1e-24)
+        last = size <= 1e-30 or (m > 1 and ((size > 0.25 * old and size < 1e-24) or (size > 0.8 * old and size < 1e-18)))
         old = size
         combine(n, A_TRANSPOSED, mu, w, h)
         code = products(t, h, slots, w, jt, get_int(slots, P_BAR) if last else get_int(slots, P_SPARE))

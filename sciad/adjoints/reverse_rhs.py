@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from sciad.backend import call_address
-from sciad.errors import MissingRule
+from sciad.errors import MissingRule, SciadError
 from sciad.solvers.dense import interpolate, weight, weight_slope
 from sciad.solvers.link import HEADER, load_kernels, source_of
 from sciad.solvers.memory import get, get_int, put, put_int
@@ -65,9 +65,10 @@ __all__ = ["Context", "CONTEXT_NAMES", "state_at", "keep_place", "address"]
     C_RE,
     C_IM,
     C_H,
+    C_MASS,  # address of M^T, n x n, or 0
     C_TAPE,
     C_SIZE,
-) = range(45)
+) = range(46)
 
 CONTEXT_NAMES = f"from sciad.adjoints.reverse_rhs import {', '.join(sorted(name for name in dict(globals()) if name.startswith('C_')))}\n"
 
@@ -119,7 +120,10 @@ class Context:
         return compiled().reverse_jacobian.address
 
     def _jvp(self) -> int:
-        self.slots[C_JVP_REV] = self.forward_rhs.jvp_rev()  # MissingRule: the solver takes differences
+        try:
+            self.slots[C_JVP_REV] = self.forward_rhs.jvp_rev()
+        except SciadError as error:  # the solver takes differences in time of what it integrates
+            raise MissingRule(str(error)) from error
         self.reserve(C_Y_DOT, int(self.slots[C_N]))
         return compiled().reverse_jvp.address
 

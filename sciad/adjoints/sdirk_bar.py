@@ -70,7 +70,8 @@ def transposed_stage(t, h, gamma, y, k_bar, y_end_bar, v, u, slots):
             total += get(v, i) * get(v, i)
         if not size < math.inf:
             return 1
-        last = size <= 1e-30 * total or (m > 1 and size > 0.25 * old and size < 1e-24 * total)
+        stuck = (size > 0.25 * old and size < 1e-24 * total) or (size > 0.8 * old and size < 1e-18 * total)  # by rounding
+        last = size <= 1e-30 * total or (m > 1 and stuck)
         code = transpose_product(t, y, v, u, slots, last)
         if code != 0 or last:
             break

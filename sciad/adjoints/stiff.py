@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from sciad.adjoints.layout import F_PLAIN, REV, STEP_BAR
+from sciad.adjoints.layout import CARRY, F_PLAIN, REV, STEP_BAR
+from sciad.adjoints.ndf_bar import NdfSweep
 from sciad.adjoints.primal import forward_solve, saved_derivatives, state_derivative
 from sciad.adjoints.radau_bar import radau_bar
 from sciad.adjoints.rosenbrock_bar import rosenbrock_bar
@@ -16,6 +17,7 @@ from sciad.adjoints.stiff_layout import AUG, JVP_REV, N_PARAMETERS, STIFF_SLOTS
 from sciad.adjoints.stiff_sweep import compiled_stiff_sweep
 from sciad.adjoints.way_back import Residuals, Sweep
 from sciad.errors import SolveError
+from sciad.solvers.bdf.ndf import Ndf
 from sciad.solvers.consistent import call, consistent_start
 from sciad.solvers.implicit import equip
 from sciad.solvers.integrate import RawSolution
@@ -32,7 +34,7 @@ __all__ = ["PiecewiseResiduals", "before_consistent", "has_transpose", "solve_pi
 
 def has_transpose(method: Any) -> bool:
     """Whether the transposed step of this implicit method is known."""
-    return isinstance(method, Rosenbrock | Sdirk | Radau)
+    return isinstance(method, Rosenbrock | Sdirk | Radau | Ndf)
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class StiffSweep(Sweep):
             slots[STEP_BAR], slots[JVP_REV] = rosenbrock_bar(method), rhs.jvp_rev()
         else:
             slots[STEP_BAR] = radau_bar(method) if isinstance(method, Radau) else sdirk_bar(method)
-        slots[TAPE_SIZE] = rhs.tape_size
+        slots[TAPE_SIZE], slots[CARRY] = rhs.tape_size, isinstance(method, Sdirk)
         self.work = np.zeros(2 + (10 + 3 * method.n_stages) * n + rhs.n_p + 3 * rhs.tape_size)
 
     def _compiled(self):
@@ -125,7 +127,7 @@ def _reverse_piece(rhs: Rhs, kept: PiecewiseResiduals, piece: Piece, part: slice
     """Go back over one piece: y_bar from its end to its beginning, p_bar and wanted_bar filled in."""
     method, wanted = piece.method, kept.wanted[part]
     residuals = Residuals(method, piece.steps, wanted, kept.ys[part], piece.steps.states[0, : rhs.n], kept.p, kept.checkpoints, kept.mass)
-    kind = StiffSweep if method.implicit else Sweep
+    kind = NdfSweep if isinstance(method, Ndf) else StiffSweep if method.implicit else Sweep
     sweep = kind(rhs, residuals, np.ascontiguousarray(ys_bar[part]), len(wanted_bar) > 0)
     sweep.y_bar[:] = y_bar
     sweep.run()

@@ -3,7 +3,9 @@
 Taken again without a tolerance, Newton's iterations end at rounding, so that what is differentiated are the equations of the stages.
 The kernels ``step_bar(t, h, slots)`` find y at Y, the rows of K, the Jacobian and the factors of the step, and the cotangents Y_BAR
 of y_new and K_BAR of the rows; they leave in Y_BAR that of y, but for what comes through f(t, y), the first row, whose own they leave
-in K_BAR.
+in K_BAR.  Where y_new is the last stage of the step, as of ESDIRK methods, the first row is the last one of the step before, and its
+cotangent goes back there (CARRY): through f_y at the recorded state it would not, as this lies off the state that the step taken again
+ends at by what Newton's iterations have left, which a stiff f_y multiplies.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from functools import cache
 
 from sciad.adjoints.layout import (
     AT_T,
+    CARRY,
     END_BAR,
     F_PLAIN,
     K_BAR,
@@ -100,9 +103,14 @@ def reverse_stiff_step(slots, step):
         code = call_address(get_int(slots, STEP_BAR), t, h, slots)
     k_bar, y_bar = get_int(slots, K_BAR), get_int(slots, Y_BAR)
     add_to(n, y_bar, get_int(slots, AT_T))
+    fill(n, get_int(slots, AT_T), 0.0)
+    if code == 0 and step > 0 and get_int(slots, CARRY) == 1:  # the first stage is the last one of the step before
+        fill(n * (get_int(slots, N_STAGES) - 1), k_bar + 8 * n, 0.0)
+        copy(n, k_bar, k_bar + 8 * n * (get_int(slots, N_STAGES) - 1))
+        fill(n, k_bar, 0.0)
+        return DONE
     if code == 0:
         code = pull(t, get_int(slots, Y), k_bar, y_bar, slots)
-    fill(n, get_int(slots, AT_T), 0.0)
     fill(n * get_int(slots, N_STAGES), k_bar, 0.0)
     if step == 0:
         finish(slots, t)

@@ -81,14 +81,15 @@ def solve_forward(rhs: Rhs, t_span, y0, p, t_eval, options: dict[str, Any] | Non
     SolveError if the solve fails.
     """
     options = dict(options or {})
-    refuse_mass(options)
+    if not dense:
+        refuse_mass(options)
     method = find_method(options.pop("method", "Tsit5"))
     if checkpoints is not None and t_eval is None:
         raise ValueError("checkpoints need t_eval: without it every state is kept anyway")
     kept: dict[str, Any] = {"store": "states", "max_states": checkpoints} if checkpoints is not None else {}
     if checkpoints is None and dense:
         kept = {"dense_output": True}
-    solution = forward_solve(rhs, t_span, y0, p, method, t_eval, options | kept)
+    solution = forward_solve(rhs, t_span, y0, p, method, t_eval, options | kept, with_mass=True)
     return solution, trajectory_of(solution, method, t_span, y0, p, t_eval is None, options)
 
 
@@ -112,7 +113,7 @@ def solve_again(rhs: Rhs, trajectory: Trajectory, piece: Piece, row: int, first:
         options["first_step"] = min(h, abs(t_to - t_from))
     options |= {"dense_output": True}
     y = piece.steps.states[row, : rhs.n]
-    steps = forward_solve(rhs, (t_from, t_to), y, trajectory.p, piece.method, np.array([t_to]), options).steps
+    steps = forward_solve(rhs, (t_from, t_to), y, trajectory.p, piece.method, np.array([t_to]), options, with_mass=True).steps
     return Stretch(piece.method, steps.pairs, steps.states, 0, len(steps.pairs) - 1)
 
 

@@ -94,14 +94,16 @@ class Sweep:
         return self.y_bar, self.p_bar, *self._time_cotangents(n_steps)
 
     def _piece(self, job: int, first: int, last: int, rows: np.ndarray) -> None:
+        if self._call(job, first, last, rows) != DONE:
+            ends = " and ".join(f"t = {float(self.residuals.steps.times[k])!r}" for k in (first, last))
+            raise SolveError(f"the right-hand side or its reverse aborted on the way back, between {ends}")
+
+    def _call(self, job: int, first: int, last: int, rows: np.ndarray) -> int:
         residuals = self.residuals
-        code = self._compiled()(
+        return self._compiled()(
             *(self.slots, job, first, last, residuals.p, residuals.steps.pairs, rows, self.wanted, self.ys_bar, self.wanted_bar),
             *(residuals.method.dense, self.y_bar, self.p_bar, self.work),
         )
-        if code != DONE:
-            ends = " and ".join(f"t = {float(residuals.steps.times[k])!r}" for k in (first, last))
-            raise SolveError(f"the right-hand side or its reverse aborted on the way back, between {ends}")
 
     def _compiled(self):
         return compiled_sweep()
@@ -116,7 +118,7 @@ class Sweep:
                 if action == "drop":
                     del stored[a]
                     continue
-                rows = np.empty((b - a if action == "reverse" else 1, self.rhs.n))
+                rows = np.empty((b - a if action == "reverse" else 1, steps.states.shape[1]))
                 rows[0] = stored[a]
                 if action == "reverse":
                     self._piece(REPLAY_ALL, a, b - 1, rows)

@@ -14,7 +14,7 @@ import numpy as np
 from sciad.errors import MissingRule, SolveError
 from sciad.solvers.rhs import Rhs
 
-__all__ = ["Inconsistent", "Start", "call", "consistent_start", "jacobian_at"]
+__all__ = ["Inconsistent", "Start", "call", "consistent_start", "jacobian_at", "null_spaces"]
 
 STEPS = 60
 
@@ -33,16 +33,21 @@ class Start:
     matrix: np.ndarray
 
 
+def null_spaces(mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Orthonormal bases U_2 of the null space of M^T and V_2 of that of M, both (n, k)."""
+    u, sizes, vt = np.linalg.svd(mass)
+    rank = int(np.sum(sizes > len(sizes) * np.finfo(float).eps * max(sizes[0], np.finfo(float).tiny)))
+    return u[:, rank:], vt[rank:].T
+
+
 def consistent_start(rhs: Rhs, t: float, y0: np.ndarray, p: np.ndarray, mass: np.ndarray) -> Start:
     """Make y0 consistent; with a regular mass matrix, or where it is so already, it is left as it is.
 
     SolveError where no consistent state is found near y0, or the index is not 1.
     """
-    u, sizes, vt = np.linalg.svd(mass)
-    rank = int(np.sum(sizes > len(sizes) * np.finfo(float).eps * max(sizes[0], np.finfo(float).tiny)))
-    left, right = u[:, rank:], vt[rank:].T
+    left, right = null_spaces(mass)
     y = np.array(y0, np.float64)
-    if rank == len(sizes):
+    if left.shape[1] == 0:
         return Start(y, left, right, np.empty((0, 0)))
     residual, matrix = _algebraic(rhs, t, y, p, left, right)
     scale = np.abs(left.T) @ (np.abs(jacobian_at(rhs, t, y, p)) @ np.abs(y)) + np.finfo(float).tiny

@@ -98,6 +98,7 @@ def integrate(
     n_reset: int = 0,
     progress: Callable[[float], None] | None = None,
     watch: Callable[..., bool] | None = None,
+    consistent: bool = False,
 ) -> RawSolution:
     """Integrate y' = f(t, y, p) over t_span (backwards if it ends before it begins) from y0 (n,) with parameters p (n_p,).
 
@@ -113,7 +114,8 @@ def integrate(
       ``n_reset`` components.  Saved states at a stop are those before the jump.
     - ``linear``: linear algebra of implicit methods, "dense", "sparse" (pattern found), "gmres", or an object: Banded(n, lower, upper),
       Sparse(pattern), Krylov(n, dimension); None: dense, or sparse for many unknowns of which few depend on each other.
-    - ``mass`` (n, n): M y' = f(t, y, p), M constant; where it is singular (index 1), y0 is made consistent first.
+    - ``mass`` (n, n): M y' = f(t, y, p), M constant; where it is singular (index 1), y0 is made consistent first, unless it is
+      said to be ``consistent``.
     - ``method``: "auto" begins with an explicit method and switches to a stiff one and back; see `sciad.solvers.auto`.
     - ``progress``: called with the fraction done, about twenty times a second.
     - ``watch``: called every few steps with what was recorded, see `record.run`; where it returns True the solve ends there.
@@ -129,7 +131,8 @@ def integrate(
         mass = np.ascontiguousarray(mass, np.float64)
         if mass.shape != (n, n):
             raise ShapeError(f"the mass matrix has shape {mass.shape}; {n} states ask for ({n}, {n})")
-        y0 = consistent_start(rhs, float(t_span[0]), y0, p, mass).y
+        if not consistent:
+            y0 = consistent_start(rhs, float(t_span[0]), y0, p, mass).y
         if isinstance(method, Auto):
             method = choose(method, n, rtol)[1] if method.stiff else METHODS["Rodas5P"]
     level = store_level(store, max_states, t_eval is not None, dense_output)
@@ -144,7 +147,8 @@ def integrate(
         memory = equip(slots, rhs, method, algebra, watch, mass)
         reals = new_reals(method, n, t_span, *steps_given)
         scales(reals, n, rtol, atol)
-        return Part(method, slots, reals, (memory, algebra), Record(slots, level, max_states or sys.maxsize))
+        record = Record(slots, level, max_states or sys.maxsize, getattr(method, "multistep", False))
+        return Part(method, slots, reals, (memory, algebra), record)
 
     wanted = EMPTY if t_eval is None else np.ascontiguousarray(t_eval, np.float64)
     stops, jumps = _stops(stops, jumps, n)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,12 +30,12 @@ from sciad.tape import array, is_traced, value_of
 __all__ = ["solve_ivp", "adjoint_of", "array_state", "find_adjoints_with", "flat_tolerance"]
 
 NOT_TRACED = NotTraced("the continuous solution of a solve under differentiation", "ask for states with t_eval")
-_finders: list[Callable[[Any], Any]] = []
+_finders: list[Callable] = []
 
 
-def find_adjoints_with(finder: Callable[[Any], Any]) -> None:
-    """Tell how to find the adjoint of a name: adjoints live a floor above."""
-    _finders[:] = [finder]
+def find_adjoints_with(finder: Callable[[Any], Any], reporter: Callable) -> None:
+    """Tell how to find the adjoint of a name, and how to report on it: adjoints live a floor above."""
+    _finders[:] = [finder, reporter]
 
 
 def solve_ivp(
@@ -55,9 +56,10 @@ def solve_ivp(
     `mass_matrix`: a constant M (n, n) of M y' = fun(t, y), for Rosenbrock methods (Rodas5P with "auto") and RadauIIA5; where it is
     singular, a differential-algebraic equation of index 1: M y0 is kept, and the algebraic components of y0 are made consistent first.
 
-    Differentiable with respect to y0, every float in `args`, every float that a compiled `fun` closes over, and the times; `adjoint` is a
-    name ("auto", "discrete", ...) or an object of `sciad.adjoints`.  A plain solve that fails has ``success=False`` and a message; under
-    differentiation it raises SolveError.  Raises ValueError and ShapeError for bad arguments, and what `fun` raises.
+    Differentiable with respect to y0, every float in `args`, every float that a compiled `fun` closes over, and the times; `adjoint` is
+    a name ("auto", "discrete", ...) or an object of `sciad.adjoints`; `adjoint_report` of the result says what "auto" took, and why. A
+    plain solve that fails has ``success=False`` and a message; under differentiation it raises SolveError. Raises ValueError and
+    ShapeError for bad arguments, and what `fun` raises.
     """
     begin = time.perf_counter()
     args = _arguments(args)
@@ -184,6 +186,7 @@ class _Solve:
         self.shape, self.parents, self.options = shape, parents, options
         self.jacobian: UserJacobian | None = None
         self.jacobian_is_constant = False
+        self.kept: list[Any] = []  # for the ways back
         y0, t0, t1, t_eval = (value_of(x) for x in parents[:4])
         self.y0 = np.array(y0, float).reshape(-1)
         self.span = float(t0), float(t1)
@@ -209,15 +212,22 @@ class _Solve:
             self._check(raw.status)
             ys, sol = raw.ys.reshape(raw.ys.shape[0], *self.shape), raw.sol
         t = self.parents[3] if is_traced(self.parents[3]) else raw.t
-        return self._result([raw], t, ys, sol, int(raw.status), _message(raw, self.field))
+        return self._result(adjoint, [raw], t, ys, sol, int(raw.status), _message(raw, self.field))
 
-    def _result(self, raws: list[RawSolution], t: Any, ys: Any, sol: Any, status: int, message: str, run: Any = None) -> OdeResult:
+    def _explain(self, adjoint: Any, methods: list, naccept: int) -> Any:
+        """What `adjoint_report` is."""
+        return _finders[1](adjoint_of(adjoint), self.rhs, methods, naccept, self.options["mass"] is not None, self.kept)
+
+    def _result(
+        self, adjoint: Any, raws: list[RawSolution], t: Any, ys: Any, sol: Any, status: int, message: str, run: Any = None
+    ) -> OdeResult:
         nfev, njev, nlu, naccept, nreject = (sum(column) for column in zip(*[raw.counts for raw in raws]))
         t_events, y_events = (None, None) if run is None else ([_stacked(x) for x in kind] for kind in (run.t_events, run.y_events))
         return OdeResult(
             t=t, ys=ys, sol=sol, t_events=t_events, y_events=y_events, nfev=nfev, njev=0 if self.jacobian_is_constant else njev, nlu=nlu,
             naccept=naccept, nreject=nreject, method=self.method.name, switches=[s for raw in raws for s in raw.switches], seconds=0.0,
             status=status, message=message, success=status >= 0,
+            _explain=partial(self._explain, adjoint, [piece.method for raw in raws for piece in raw.pieces], naccept),
         )  # fmt: skip
 
     def _with_events(self, adjoint: Any, dense_output: bool, events: list[Event], args: tuple) -> OdeResult:
@@ -239,7 +249,7 @@ class _Solve:
         def node(y0: Any, t0: Any, t1: float, times: Any) -> Any:
             parents = [y0, t0, t1, times, *self.parents[4:]]
             part = _Solve(self.compiled, self.method, self.shape, parents, {**self.options, "first_step": self._first(float(value_of(t0)))})
-            part.rhs, part.jacobian = self.rhs, self.jacobian
+            part.rhs, part.jacobian, part.kept = self.rhs, self.jacobian, self.kept
             if not any(map(is_traced, parents)):
                 raw = integrate(part.rhs, part.span, part.y0, part.p, part.method, part.t_eval, **part.options)
                 return raw.ys.reshape(raw.ys.shape[0], *self.shape)
@@ -250,7 +260,7 @@ class _Solve:
         sol = (NOT_TRACED if traced else run.sol) if dense_output else None
         ys = _stacked(run.states) if run.states else np.empty((0, *self.shape))
         times = _stacked(run.times) if run.times else []  # an empty list where SciPy has one
-        return self._result(run.raws, times, ys, sol, run.status, run.message, run)
+        return self._result(adjoint, run.raws, times, ys, sol, run.status, run.message, run)
 
     def _first(self, t0: float) -> float | None:
         """The first step given by the user holds for the beginning only."""
@@ -274,6 +284,8 @@ class _Solve:
         """Solve as one node of the tape."""
         problem = self.span, self.y0, self.p, self.t_eval, {**self.options, "method": self.method}
         node = SolveNode(self.field, self.shape, self.parents, problem, adjoint, self._guarded)
+        if node.residuals is not None:
+            self.kept.append(node.residuals)
         return node.raw, node.states()
 
     def _guarded(self, stage: Callable, *given: Any) -> Any:

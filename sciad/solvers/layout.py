@@ -42,6 +42,7 @@ from __future__ import annotations
     SAVED,
     TIMES,  # record of times and step sizes, pairs
     N_TIMES,
+    ORDERS,  # record of the orders of steps, or 0
     ROWS,  # record of states, N_ROWS of WIDTH entries
     N_ROWS,
     WIDTH,
@@ -110,7 +111,7 @@ from __future__ import annotations
     POWER_AT,  # two vectors of the power iteration
     MULTIPLY,  # address of the product with the Jacobian
     N_SLOTS,
-) = range(95)
+) = range(96)
 
 (
     T,

@@ -82,7 +82,7 @@ class Part:
         reals[T], reals[H] = other.reals[T], other.reals[H]
         reals[LOG_1] = reals[LOG_2] = 0.0
         self.start = float(reals[T])
-        self.record = Record(slots, self.record.store, self.record.limit)
+        self.record = Record(slots, self.record.store, self.record.limit, self.record.multistep)
 
 
 def run_switching(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from sciad.solvers.layout import (
     N_EXTRA,
     N_STAGES,
     NEED_ROOM,
+    ORDERS,
     RUNNING,
     STAGES,
     STATES,
@@ -40,13 +42,15 @@ class Steps:
     """The accepted steps: pairs (N+1, 2) of times and sizes (the last one is the end), and states (rows, width).
 
     Row k of `states` belongs to step k * every and holds y (n); for ``store`` "stages" and "tapes" then the stage
-    derivatives (S n); for "tapes" then the stage values from stage 2 on ((S-1) n) and the tapes (S tape_size).
+    derivatives (S n); for "tapes" then the stage values from stage 2 on ((S-1) n) and the tapes (S tape_size).  Of multistep methods,
+    `orders` (N,) are those of the steps, and where few states are kept, the differences D_1 to D_5 follow y.
     """
 
     pairs: np.ndarray
     states: np.ndarray
     store: str
     every: int
+    orders: np.ndarray | None = None
 
     @property
     def times(self) -> np.ndarray:
@@ -62,13 +66,15 @@ class Steps:
 class Record:
     """Buffers for times (rows, 2) and states (rows, width) of accepted steps."""
 
-    def __init__(self, slots: np.ndarray, store: int, limit: int) -> None:
-        self.limit, self.store = limit, store
+    def __init__(self, slots: np.ndarray, store: int, limit: int, multistep: bool = False) -> None:
+        self.limit, self.store, self.multistep = limit, store, multistep
+        self.orders = np.empty(128) if multistep and store > 0 else None
+        slots[ORDERS] = 0 if self.orders is None else self.orders.ctypes.data
         if store == 0:
             self.times, self.states = NO_TIMES, NO_STATES
             return
         n, stages = int(slots[N]), int(slots[N_STAGES] + slots[N_EXTRA])
-        width = n
+        width = n if not multistep or limit == sys.maxsize else 6 * n
         if store >= STAGES:
             width += stages * n
         if store == TAPES:
@@ -81,6 +87,9 @@ class Record:
         done, every = int(slots[N_ACCEPT]) + 1, int(slots[EVERY])
         if done >= len(self.times):
             self.times = _doubled(self.times)
+            if self.orders is not None:
+                self.orders = np.concatenate([self.orders, np.empty(len(self.orders))])
+                slots[ORDERS] = self.orders.ctypes.data
         if done // every < len(self.states):
             return
         if len(self.states) < self.limit:
@@ -98,7 +107,7 @@ class Record:
         store = {STATES: "states", STAGES: "stages", TAPES: "tapes"}[self.store]
         every = int(slots[EVERY])
         states = self.states[: done // every + 1]
-        return Steps(self.times[: done + 1], states, store, every)
+        return Steps(self.times[: done + 1], states, store, every, None if self.orders is None else self.orders[:done])
 
 
 def _doubled(old: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,7 @@ class OdeResult:
     status: int
     message: str
     success: bool
+    _explain: Callable[[], Any]
 
     def __init__(self, **fields: Any) -> None:
         self.__dict__.update(fields)
@@ -51,6 +52,11 @@ class OdeResult:
             return [] if isinstance(self.t, list) else np.empty((*ys.shape[1:], 0))
         return ys.T if ys.ndim <= 2 else np.moveaxis(ys, 0, -1)
 
+    @property
+    def adjoint_report(self) -> Any:
+        """Which adjoint the solve is differentiated with, why, and what it keeps; of a plain solve, what it would be.  To be printed."""
+        return self._explain()
+
     def __getitem__(self, key: str) -> Any:
         try:
             return getattr(self, key)
@@ -62,7 +68,7 @@ class OdeResult:
 
     def keys(self) -> Iterator[str]:
         """Names of the fields."""
-        yield from ("t", "y", *[k for k in self.__dict__ if k != "t"])
+        yield from ("t", "y", *[k for k in self.__dict__ if k != "t" and not k.startswith("_")])
 
     def __repr__(self) -> str:
         rows = [("message", self.message), ("success", self.success), ("status", self.status), ("method", self.method)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import sciad
-from sciad.adjoints import Discrete, Forward
+from sciad.adjoints import Discrete, Forward, Gauss, Interpolating, Quadrature
 from sciad.errors import SolveError
 from sciad.field import Field
 from sciad.solvers.rhs import Rhs
@@ -47,7 +47,12 @@ def differences(function, x):
     return np.array([function(x + 1e-30j * e).imag / 1e-30 for e in np.eye(len(x))])
 
 
-@pytest.mark.parametrize(("method", "adjoint"), [("auto", "auto"), ("Rodas4", "discrete"), ("RadauIIA5", "auto"), ("Rodas5P", "forward")])
+CONTINUOUS = ("gauss", "quadrature", "interpolating")
+CASES = [("auto", "auto"), ("Rodas4", "discrete"), ("RadauIIA5", "auto"), ("Rodas5P", "forward")]
+CASES += [(method, adjoint) for method in ("Rodas5P", "RadauIIA5") for adjoint in (*CONTINUOUS, Gauss(checkpoints=3))]
+
+
+@pytest.mark.parametrize(("method", "adjoint"), CASES)
 def test_gradient_of_everything(method, adjoint, rng):
     """y0 (inconsistent), parameters, t0 and saved times, t0 among them; the algebraic initial value has the derivative 0."""
     weights = rng.normal(size=(3, 2))
@@ -68,7 +73,7 @@ def test_gradient_of_everything(method, adjoint, rng):
     assert sciad.jvp(loss, (x,), (x_dot,))[1] == pytest.approx(differences(exact, x) @ x_dot, rel=2e-6)
 
 
-@pytest.mark.parametrize("adjoint", ["discrete", "forward"])
+@pytest.mark.parametrize("adjoint", ["discrete", "forward", "gauss", "interpolating"])
 def test_every_step_saved(adjoint, rng):
     """The first saved state is the consistent one, and depends on p and t0."""
     weights = rng.normal(size=2)
@@ -90,7 +95,10 @@ def rober(dy, t, y, k):
     dy[2] = y[0] + y[1] + y[2] - 1.0
 
 
-@pytest.mark.parametrize(("adjoint", "rtol"), [(Discrete(), 1e-10), (Forward(), 1e-8)], ids=["discrete", "forward"])
+ROBERTSON = [(Discrete(), 1e-10), (Forward(), 1e-8), *[(kind(atol=1e-21), 1e-10) for kind in (Gauss, Quadrature, Interpolating)]]
+
+
+@pytest.mark.parametrize(("adjoint", "rtol"), ROBERTSON, ids=["discrete", "forward", *CONTINUOUS])
 def test_robertson(adjoint, rtol):
     rhs = Rhs.of(Field(rober, (3,), (K,), inplace=True))
     options = {"method": "Rodas5P", "rtol": rtol, "atol": 1e-5 * rtol, "mass": np.diag([1.0, 1.0, 0.0])}
@@ -105,15 +113,18 @@ def test_transistor_amplifier():
     """M neither diagonal nor well scaled: parameters against differences; only the differences of voltages that M sees have derivatives."""
     y0, p = np.array([0.0, 3, 3, 6, 3, 3, 6, 0]), np.array([6.0, 9000.0])
 
-    def loss(y0, p, adjoint="discrete"):
+    def loss(y0, p, adjoint="discrete", method="Rodas5P"):
         options = {"rtol": 1e-9, "atol": 1e-9, "mass_matrix": CAPACITIES, "adjoint": adjoint, "args": (p,)}
-        return (sciad.solve_ivp(transistor_amplifier, (0, 0.01), y0, "Rodas5P", [0.005, 0.01], **options).ys ** 2).sum()
+        return (sciad.solve_ivp(transistor_amplifier, (0, 0.01), y0, method, [0.005, 0.01], **options).ys ** 2).sum()
 
     y0_bar, p_bar = sciad.grad(loss, argnums=(0, 1))(y0, p)
     steps = 1e-4 * np.diag(p)
     slopes = [(loss(y0, p + step) - loss(y0, p - step)) / (2 * step.sum()) for step in steps]
     np.testing.assert_allclose(p_bar, slopes, rtol=2e-6)
     np.testing.assert_allclose(sciad.grad(loss, argnums=0)(y0, p, "forward"), y0_bar, rtol=1e-5, atol=1e-6)
+    for adjoint, method in [*[(adjoint, "Rodas5P") for adjoint in CONTINUOUS], ("discrete", "RadauIIA5"), ("gauss", "RadauIIA5")]:
+        for found, want in zip(sciad.grad(loss, argnums=(0, 1))(y0, p, adjoint, method), (y0_bar, p_bar)):
+            np.testing.assert_allclose(found, want, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(y0_bar[[0, 3, 6]] + y0_bar[[1, 4, 7]], 0.0, atol=1e-9)
 
 
@@ -131,11 +142,13 @@ def test_regular_mass_matrix_against_the_explicit_equation(rng):
         options = {"t_eval": times, "rtol": 1e-10, "atol": 1e-11, **given}
         return sciad.grad(lambda x: (sciad.solve_ivp(fun, (0, 1), x, args=(2.0 * x,), **options).ys ** 2).sum())(x)
 
-    np.testing.assert_allclose(loss(implicit, mass_matrix=m), loss(explicit), rtol=1e-7)
+    want = loss(explicit)
+    for adjoint in ("auto", *CONTINUOUS):
+        np.testing.assert_allclose(loss(implicit, mass_matrix=m, adjoint=adjoint), want, rtol=1e-7)
 
 
-def test_right_hand_side_in_python():
-    """One that is not compiled has no second derivatives: forward sensitivities."""
+def test_right_hand_side_in_python(monkeypatch):
+    """One that is not compiled has no second derivatives: forward sensitivities, or gauss where there is too much of it."""
 
     def opaque(t, y, p):
         return sciad.tape.array([*linear(t, y, {"p": p}["p"])])
@@ -147,13 +160,64 @@ def test_right_hand_side_in_python():
     p = np.array([1.5, 2.0])
     with pytest.warns(sciad.PerformanceWarning):
         found = sciad.grad(lambda p: loss(p, opaque))(p)
-    np.testing.assert_allclose(found, sciad.grad(lambda p: loss(p, linear))(p), rtol=1e-6)
+    want = sciad.grad(lambda p: loss(p, linear))(p)
+    np.testing.assert_allclose(found, want, rtol=1e-6)
+    monkeypatch.setattr("sciad.adjoints.automatic.FEW", 0)
+    np.testing.assert_allclose(sciad.grad(lambda p: loss(p, opaque))(p), want, rtol=1e-6)
 
 
-@pytest.mark.parametrize("adjoint", ["gauss", "quadrature", "interpolating", "backsolve"])
-def test_refusals(adjoint):
-    with pytest.raises(SolveError, match="adjoint='discrete' with a method such as Rodas5P, adjoint='forward'"):
-        sciad.grad(lambda p: solve(np.ones(2), p, 0.0, TIMES, "Rodas5P", adjoint).sum())(np.ones(2))
+def test_backsolve_refuses():
+    with pytest.raises(SolveError, match="adjoint='discrete' with a method such as Rodas5P, adjoint='gauss'"):
+        sciad.grad(lambda p: solve(np.ones(2), p, 0.0, TIMES, "Rodas5P", "backsolve").sum())(np.ones(2))
+
+
+def index_one(t, y, p):
+    """An algebraic variable that is the root of a cubic, in a basis that mixes it with the states, and in every equation."""
+    u = ROTATION.T @ y
+    return SHEAR @ np.array([-p[0] * u[0] + u[2], p[1] * u[0] * u[2] - u[1], u[2] ** 3 + u[2] - u[0] * np.cos(p[2] * t) - p[3] * u[1]])
+
+
+ROTATION = np.linalg.qr(np.array([[1.0, 2.0, 0.5], [0.3, -1.0, 2.0], [1.5, 0.2, 1.0]]))[0]
+SHEAR = np.array([[1.0, 0.5, -0.3], [0.0, 2.0, 0.7], [0.4, 0.0, 1.0]])
+MIXED = SHEAR @ np.diag([1.0, 1.0, 0.0]) @ ROTATION.T
+
+
+@pytest.mark.parametrize("adjoint", ["discrete", *CONTINUOUS])
+@pytest.mark.parametrize("method", ["Rodas5P", "RadauIIA5"])
+def test_neither_symmetric_nor_diagonal_and_singular(method, adjoint, rng):
+    """Against complex steps of the ODE that is left when SciPy solves the algebraic equation at every evaluation."""
+    y0, p, times, weights = np.array([0.8, -0.2, 0.5]), np.array([0.7, 1.3, 2.0, 0.4]), np.array([0.0, 0.6, 1.5]), rng.normal(size=(3, 3))
+
+    def loss(y0, p):
+        options = {"rtol": 1e-10, "atol": 1e-11, "mass_matrix": MIXED, "adjoint": adjoint, "args": (p,)}
+        return (weights * sciad.solve_ivp(index_one, (0, 1.5), y0, method, times, **options).ys).sum()
+
+    def reduced(y0, p):
+        """RK4 on u1, u2 with u3 by Newton's method; complex numbers allowed."""
+
+        def third(t, u):
+            right, z = u[0] * np.cos(p[2] * t) + p[3] * u[1], 0.5 + 0.0j
+            for _ in range(12):
+                z -= (z**3 + z - right) / (3 * z**2 + 1)
+            return np.array([u[0], u[1], z])
+
+        def slope(t, u):
+            w = third(t, u)
+            return np.array([-p[0] * w[0] + w[2], p[1] * w[0] * w[2] - w[1]])
+
+        u, t, h, total = (ROTATION.T @ y0)[:2].astype(complex), 0.0, 1.5 / 300, weights[0] @ ROTATION @ third(0.0, (ROTATION.T @ y0)[:2])
+        for k in range(300):
+            k1, k2 = slope(t, u), 0.0
+            k2 = slope(t + h / 2, u + h / 2 * k1)
+            k3 = slope(t + h / 2, u + h / 2 * k2)
+            u, t = u + h / 6 * (k1 + 2 * k2 + 2 * k3 + slope(t + h, u + h * k3)), t + h
+            if k + 1 in (120, 300):
+                total = total + weights[1 if k + 1 == 120 else 2] @ ROTATION @ third(t, u)
+        return total
+
+    found = sciad.grad(loss, argnums=(0, 1))(y0, p)
+    np.testing.assert_allclose(found[0], differences(lambda y: reduced(y, p), y0), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(found[1], differences(lambda q: reduced(y0, q), p), rtol=1e-6, atol=1e-8)
 
 
 def test_mass_matrix_and_events_are_not_differentiated():

@@ -17,10 +17,11 @@ import numpy as np
 
 from sciad.solvers.link import HEADER, load_kernels, source_of
 from sciad.solvers.newton import NEWTON_ENTRIES, NEWTON_HELPERS, newton_settings
+from sciad.solvers.recording import copy
 from sciad.solvers.stepsize import exp2_roughly, log2_roughly
 from sciad.solvers.tableau import nested_from_powers
 
-__all__ = ["Ndf"]
+__all__ = ["Ndf", "ndf_functions"]
 
 KAPPA = (0.0, -0.1850, -1 / 9, -0.0823, -0.0415, 0.0)  # Shampine & Reichelt, table 1
 
@@ -137,6 +138,8 @@ def accepted(h, slots):
     reals, order = get_int(slots, ERROR) - 8 * NORM, get_int(own, 6)
     d = own + ENTRIES
     new = d + 64 * n
+    if get_int(slots, ORDERS) != 0:
+        put(get_int(slots, ORDERS), get_int(slots, N_ACCEPT), order)
     for i in range(n):
         put(d, n * (order + 2) + i, get(new, i) - get(d, n * (order + 1) + i))
         put(d, n * (order + 1) + i, get(new, i))
@@ -144,7 +147,10 @@ def accepted(h, slots):
             put(d, n * j + i, get(d, n * j + i) + get(d, n * (j + 1) + i))
         put(d, i, get(get_int(slots, Y_NEW), i))
         for j in range(1, 6):
-            put(k, n * j + i, get(d, n * j + i) / h if j <= order else 0.0)
+            put(k, n * j + i, get(d, n * j + i) / h if j <= order + 1 else 0.0)
+    if get_int(slots, WIDTH) == 6 * n and get_int(slots, STORE) == STATES and (get_int(slots, N_ACCEPT) + 1) % get_int(slots, EVERY) == 0:
+        row = get_int(slots, ROWS) + 8 * get_int(slots, WIDTH) * ((get_int(slots, N_ACCEPT) + 1) // get_int(slots, EVERY))
+        copy(5 * n, d + 8 * n, row + 8 * n)
     equal = get_int(own, 7) + 1
     put_int(own, 7, equal)
     put(reals, H, abs(h))
@@ -198,8 +204,14 @@ def _source() -> str:
         lines.append(f"ALPHA_{k} = {float((1 - KAPPA[k]) * gamma[k])!r}\n")
         lines.append(f"ERROR_{k} = {float(KAPPA[k] * gamma[k] + 1 / (k + 1))!r}\n")
     lines.append(f"ERROR_6 = {1 / 7!r}\n\n\n")
-    helpers = (*NEWTON_HELPERS, log2_roughly, exp2_roughly)
+    helpers = (*NEWTON_HELPERS, log2_roughly, exp2_roughly, copy)
     return "".join(lines) + "".join(source_of(function) for function in helpers) + STEP
+
+
+def ndf_functions() -> str:
+    """The same without the step itself, for kernels that take parts of it."""
+    source = _source()
+    return source[: source.index("@cfunc")]
 
 
 def weight_powers() -> list[list[Fraction]]:
@@ -230,6 +242,7 @@ class Ndf:
     f_calls = 0  # the Newton iterations count theirs
     after = True
     complex = False
+    multistep = True  # its orders are recorded and, where few states are kept, its differences with them
 
     @cached_property
     def dense(self) -> np.ndarray:
