@@ -13,7 +13,7 @@ __all__ = ["add_mass_product", "jacobian", "time_derivative"]
 
 
 def jacobian(t, y, out, slots):
-    """Write f_y(t, y), row-major or as the linear solver has it, to address `out`, where a constant one stays.  Returns the status of the right-hand side."""
+    """Write f_y(t, y), row-major or as the linear solver has it, to address `out`, where a constant one stays; the status of f."""
     n, p = get_int(slots, N), get_int(slots, P)
     if get_int(slots, CONSTANT_JAC) == 1 and get_int(slots, N_JAC) > 0:
         return 0

@@ -42,7 +42,7 @@ NEAR = 0.25  # relative change of h up to which factors are kept
 
 
 def newton_settings(n: int, small_rate: float | None = None) -> list[float]:
-    """The first entries of OWN for n unknowns; up to SMALL, J is kept while the rate is below `small_rate` (None: renewed at every step)."""
+    """The first entries of OWN for n unknowns; up to SMALL, J is kept while the rate is below `small_rate` (None: never)."""
     if n > SMALL:
         return [0.0, 1.0, 1.0, SLOW, NEAR]
     return [0.0, 1.0, 1.0, -1.0, 0.0] if small_rate is None else [0.0, 1.0, 1.0, small_rate, NEAR]

@@ -34,9 +34,9 @@ class Rhs:
       p_dot = 0, which adds second-order products.
 
     All but the first are callables that return an address; they are called at most once, when first needed.  ``tape_entries``
-    is called after ``aug``.  ``autonomous`` says that f does not depend on t.  ``jac_kind`` is "python" where
-    ``jac`` calls Python and "constant" where J is one matrix: Newton iterations keep such longer.  ``owner`` is anything that must stay alive as
-    long as the addresses are in use.
+    is called after ``aug``.  ``autonomous`` says that f does not depend on t.  ``jac_kind`` is "python" where ``jac`` calls Python
+    and "constant" where J is one matrix: Newton iterations keep such longer.  ``owner`` is anything that must stay alive as long as
+    the addresses are in use.
     Raises MissingRule where a function is needed that was not given.
     """
 
