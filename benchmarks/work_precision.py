@@ -12,8 +12,9 @@ import argparse
 import json
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import harness
 import numpy as np
@@ -54,20 +55,20 @@ class Curve:
         return np.array([row for row in rows if math.isfinite(row[1])]).reshape(-1, 3)
 
 
-def contenders(name: str, peers: str | None) -> list[Worker]:
-    """Workers for a problem, ours first."""
+def contenders(name: str, peers: str | None) -> list[Callable[[], Worker]]:
+    """What starts the workers for a problem, ours first."""
     kind = PROBLEMS[name].kind
     ladder = json.dumps(LADDERS[kind])
 
-    def ours(*methods: str, linear: str = "auto") -> list[Worker]:
+    def ours(*methods: str, linear: str = "auto") -> list[Callable[[], Worker]]:
         label = "" if linear == "auto" else f", {linear}"
-        return [Worker(f"sciad {m}{label}", OURS, name, m, linear, ladder) for m in methods]
+        return [partial(Worker, f"sciad {m}{label}", OURS, name, m, linear, ladder) for m in methods]
 
-    def scipy(*methods: str, how: str = "numba") -> list[Worker]:
-        return [Worker(f"SciPy {m}, {how}", SCIPY, name, m, how, ladder) for m in methods]
+    def scipy(*methods: str, how: str = "numba") -> list[Callable[[], Worker]]:
+        return [partial(Worker, f"SciPy {m}, {how}", SCIPY, name, m, how, ladder) for m in methods]
 
-    def peer(label: str, script: str, *arguments: str) -> list[Worker]:
-        return [Worker(label, script, name, *arguments, ladder, python=peers)] if peers else []
+    def peer(label: str, script: str, *arguments: str) -> list[Callable[[], Worker]]:
+        return [partial(Worker, label, script, name, *arguments, ladder, python=peers)] if peers else []
 
     if kind == "smooth":
         found = ours("auto", "Tsit5", "Vern7", "Vern9", "DOP853") + scipy("LSODA", "DOP853") + scipy("LSODA", how="python")
@@ -109,12 +110,18 @@ def _distance(x: np.ndarray, y: np.ndarray, floor: float) -> float:
     return math.sqrt(float(np.mean(((x - y) / (np.abs(y) + floor)) ** 2)))
 
 
-def measure(workers: Sequence[Worker], rounds: int, budget: float) -> list[Curve]:
-    """Let the workers take turns at every tolerance: fast solves often, one that takes `budget` seconds or longer once in a round."""
+def begin(makers: Sequence[Callable[[], Worker]]) -> list[Curve]:
+    """Start the workers one after the other, as each solves at all tolerances once; those that do not come up are left out."""
     curves = []
-    for worker in harness.start(workers):
-        answer = worker.ask("report")
-        curves.append(Curve(worker, answer["points"], answer["failed"], {p["command"]: [] for p in answer["points"]}))
+    for make in makers:
+        for worker in harness.start([make()]):
+            answer = worker.ask("report")
+            curves.append(Curve(worker, answer["points"], answer["failed"], {p["command"]: [] for p in answer["points"]}))
+    return curves
+
+
+def measure(curves: Sequence[Curve], rounds: int, budget: float) -> None:
+    """Let the workers take turns at every tolerance: fast solves often, one that takes `budget` seconds or longer once in a round."""
     for _ in range(rounds):
         for i in range(max((len(curve.points) for curve in curves), default=0)):
             for curve in curves:
@@ -123,7 +130,6 @@ def measure(workers: Sequence[Worker], rounds: int, budget: float) -> list[Curve
                     count = max(1, min(20, int(budget / max(point["first"], 1e-9))))
                     spoken = curve.worker.ask(f"run {count + 1} {point['command']}")["seconds"]
                     curve.seconds[point["command"]] += spoken[1:]
-    return curves
 
 
 def time_at(rows: np.ndarray, error: float) -> float:
@@ -187,12 +193,13 @@ def compare(report: Report, name: str, peers: str | None, rounds: int, budget: f
     problem = PROBLEMS[name]
     truth, agreement = reference(name)
     report(f"## {name}\n\n{len(problem.y0)} states to t = {problem.t_end:g}, atol = {problem.floor:g} rtol.  Reference: {agreement}.")
-    workers = contenders(name, peers)
+    curves = begin(contenders(name, peers))
     try:
-        measured = tables(report, name, measure(workers, rounds, budget), truth)
+        measure(curves, rounds, budget)
+        measured = tables(report, name, curves, truth)
     finally:
-        for worker in workers:
-            worker.close()
+        for curve in curves:
+            curve.worker.close()
     report(f"![{name}]({draw(name, measured)})")
 
 

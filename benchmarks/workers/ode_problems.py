@@ -203,7 +203,7 @@ def _grid(n):
 
 
 def _brusselator_2d(n):
-    return Problem(brusselator_2d, 11.5, _grid(n), (3.4, 1.0, 10.0 * (n - 1.0) ** 2, float(n)), 1.0, "grid")
+    return Problem(brusselator_2d, 10.0, _grid(n), (3.4, 1.0, 10.0 * (n - 1.0) ** 2, float(n)), 1.0, "grid")
 
 
 STARS = [3, 3, -1, -3, 2, -2, 2, 3, -3, 2, 0, 0, -4, 4, 0, 0, 0, 0, 0, 1.75, -1.5, 0, 0, 0, -1.25, 1, 0, 0]
