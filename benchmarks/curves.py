@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from serve import serve
 
-SLOW = 4.0  # seconds; tighter tolerances than one that takes longer are left out
+SLOW = 8.0  # seconds; tighter tolerances than one that takes longer are left out
 
 
 def serve_curve(solve: Callable[[float], object], tolerances: str) -> None:
