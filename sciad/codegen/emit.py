@@ -47,6 +47,11 @@ _INFIX = {
 VMATH = {"expm1", "tanh", "sinh"}
 
 #: Functions that it takes from there in loops that LLVM may vectorise: a single value is faster from the C library.
+#: Powers that a square root gives in a tenth of the time of `pow`, with its special values but for -inf (NaN here).
+HALF_POWERS = {
+    -2.5: "(1.0 / ({0} * {0} * math.sqrt({0} + 0.0)))", -1.5: "(1.0 / ({0} * math.sqrt({0})))", -0.5: "(1.0 / math.sqrt({0} + 0.0))",
+    1.5: "({0} * math.sqrt({0}))", 2.5: "({0} * {0} * math.sqrt({0} + 0.0))",
+}  # fmt: skip
 VMATH_IN_LOOPS = {"exp", "exp2", "log", "log2", "log10", "log1p", "cosh", "sin", "cos", "tan", "power", "erf", "erfc"}
 
 #: What keeps a loop from being vectorised.
@@ -128,8 +133,9 @@ class Emitter:
     def _count(self, region: Region) -> None:
         own = {r for op in region.ops for r in op.results}
         for op in region.ops:
+            once = op.name not in ("for", "while") and not _is_half_power(op)
             for a in op.args:
-                self.uses[a] = self.uses.get(a, 0) + (1 if a in own and op.name not in ("for", "while") else 2)
+                self.uses[a] = self.uses.get(a, 0) + (1 if a in own and once else 2)
             for inner in op.regions:
                 self._count(inner)
         for r in region.results:
@@ -188,6 +194,8 @@ class Emitter:
             return f"fast_add({strip(args[0])}, {strip(args[1])})"
         if name == "cast":
             return f"{_TYPES[type_]}({strip(args[0])})"
+        if _is_half_power(op):
+            return HALF_POWERS[op.args[1].constant].format(args[0])
         if name == "power" and type_ == I8:
             return f"({args[0]} ** {args[1]})"
         if type_ == I8 and name in ("fmin", "fmax"):
@@ -370,6 +378,11 @@ class Emitter:
                 self.put(f"{kept} = {target}")
                 pairs[position + 1 :] = [(t, re.sub(rf"\b{re.escape(target)}\b", kept, v)) for t, v in pairs[position + 1 :]]
             self.put(f"{target} = {value}")
+
+
+def _is_half_power(op: Op) -> bool:
+    """Whether a square root gives this power."""
+    return op.name == "power" and op.result.type == F8 and op.args[1].constant in HALF_POWERS
 
 
 def _may_vectorise(loop: Op) -> bool:

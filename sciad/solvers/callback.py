@@ -32,6 +32,7 @@ class CallbackField:
     tape_size = 0
     approximate = False  # whether differences may stand for derivatives that the tape refuses: only where nothing is differentiated
     autonomous = False
+    calls_python = True
 
     def __init__(self, fun: Callable, y_shape: tuple, args: tuple, *, inplace: bool, time: bool, out_shape: tuple | None) -> None:
         self.fun, self.inplace, self.time = fun, inplace, time
@@ -112,7 +113,7 @@ class CallbackField:
                 f"or make `{self.name}` compilable (see the PerformanceWarning)"
             )
         out = np.asarray(value, float)
-        if out.size != self.m or (out.shape != self.out_shape and self.m > 1):
+        if out.size != self.m or (out.shape not in (self.out_shape, (*self.out_shape, 1)) and self.m > 1):  # a column will do
             raise ShapeError(f"`{self.name}` returns shape {out.shape}; the shape must be {self.out_shape}")
         return out
 

@@ -11,6 +11,7 @@ from sciad.solvers.layout import (
     AFTER,
     BASE,
     COLOURS_AT,
+    CONSTANT_JAC,
     DETECT,
     DFDT,
     EVALUATE,
@@ -46,6 +47,7 @@ from sciad.solvers.layout import (
     ZEROS,
 )  # fmt: skip
 from sciad.solvers.linear import Banded, Dense, Krylov, Sparse, dense_complex, dense_complex_transposed
+from sciad.solvers.newton import keep_jacobian
 from sciad.solvers.rhs import Rhs
 
 __all__ = ["equip"]
@@ -87,6 +89,9 @@ def equip(slots: np.ndarray, rhs: Rhs, method: Any, linear: Any, watch: int = 0,
         slots[SOLVE_Z_T] = dense_complex_transposed(n) if inner is linear else 0
         sizes |= {LUZ_AT: 2 * inner.n**2, PIVOTSZ_AT: inner.n}
     own = method.own(n)
+    slots[CONSTANT_JAC] = rhs.jac_kind == "constant" and slots[JAC] != 0
+    if method.newton:
+        keep_jacobian(own, rhs.jac_kind)
     memory = np.zeros(sum(sizes.values()) + len(own))
     address = memory.ctypes.data
     for slot, size in sizes.items():

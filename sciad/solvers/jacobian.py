@@ -6,15 +6,17 @@ Both come from compiled functions where the right-hand side has them, else from 
 from __future__ import annotations
 
 from sciad.backend import call_address
-from sciad.solvers.layout import BASE, DFDT, EVALUATE, JAC, JVP, N_F, N_JAC, SPARE, ZEROS, F, N, P
+from sciad.solvers.layout import BASE, CONSTANT_JAC, DFDT, EVALUATE, JAC, JVP, N_F, N_JAC, SPARE, ZEROS, F, N, P
 from sciad.solvers.memory import get, get_int, put, put_int
 
 __all__ = ["add_mass_product", "jacobian", "time_derivative"]
 
 
 def jacobian(t, y, out, slots):
-    """Write f_y(t, y), row-major or as the linear solver has it, to address `out`.  Returns the status of the right-hand side."""
+    """Write f_y(t, y), row-major or as the linear solver has it, to address `out`, where a constant one stays; the status of f."""
     n, p = get_int(slots, N), get_int(slots, P)
+    if get_int(slots, CONSTANT_JAC) == 1 and get_int(slots, N_JAC) > 0:
+        return 0
     put_int(slots, N_JAC, get_int(slots, N_JAC) + 1)
     if get_int(slots, EVALUATE) != 0:
         return call_address(get_int(slots, EVALUATE), t, y, slots)

@@ -110,6 +110,7 @@ from __future__ import annotations
     DETECT,  # 0: no; 1: look for stiffness; 2: look for its end
     POWER_AT,  # two vectors of the power iteration
     MULTIPLY,  # address of the product with the Jacobian
+    CONSTANT_JAC,  # 1: the Jacobian is constant, and evaluated once
     N_SLOTS,
 ) = range(96)
 

@@ -7,10 +7,12 @@ first entries of OWN: the step size that the factors belong to, how fast the ite
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from sciad.backend import call_address, fast_add
 from sciad.solvers.jacobian import jacobian
 from sciad.solvers.layout import (
+    CONSTANT_JAC,
     ERROR,
     FACTOR,
     FAILED,
@@ -30,16 +32,26 @@ from sciad.solvers.layout import (
 )  # fmt: skip
 from sciad.solvers.memory import get, get_int, put, put_int
 
-__all__ = ["NEWTON_ENTRIES", "NEWTON_HELPERS", "newton_settings"]
+__all__ = ["NEWTON_ENTRIES", "NEWTON_HELPERS", "keep_jacobian", "newton_settings"]
 
 NEWTON_ENTRIES = 8  # of OWN: LU_H, ETA, WORST, JAC_RATE, LU_DRIFT, and room
-SMALL = 20  # up to this size Jacobians and factors are cheap against evaluations of f, and renewed at every step
+SMALL = 20  # up to this size Jacobians and factors are cheap against evaluations of f
+JAC_RATE, LU_DRIFT = 3, 4  # entries
+SLOW = 0.2  # rate of convergence from which a dear Jacobian is renewed
+NEAR = 0.25  # relative change of h up to which factors are kept
 
 
-def newton_settings(n: int) -> list[float]:
-    """The first entries of OWN for n unknowns."""
-    jac_rate, lu_drift = (-1.0, 0.0) if n <= SMALL else (0.2, 0.25)
-    return [0.0, 1.0, 1.0, jac_rate, lu_drift]
+def newton_settings(n: int, small_rate: float | None = None) -> list[float]:
+    """The first entries of OWN for n unknowns; up to SMALL, J is kept while the rate is below `small_rate` (None: never)."""
+    if n > SMALL:
+        return [0.0, 1.0, 1.0, SLOW, NEAR]
+    return [0.0, 1.0, 1.0, -1.0, 0.0] if small_rate is None else [0.0, 1.0, 1.0, small_rate, NEAR]
+
+
+def keep_jacobian(own: Any, kind: str) -> None:
+    """Change the settings for Jacobians that are constant, or that a call of Python makes dear."""
+    if kind != "compiled":
+        own[JAC_RATE], own[LU_DRIFT] = math.inf if kind == "constant" else SLOW, NEAR
 
 
 def newton_norm(x, y, scale, slots):
@@ -115,21 +127,29 @@ def newton_exact(t, base, h, gamma, k, place, slots):
     return NO_CONVERGENCE
 
 
+def first_eta(h, own):
+    """Rate / (1 - rate) before it is measured: from what it was, and at least what factors of another step size leave."""
+    rate = abs(get(own, 0) - h) / abs(get(own, 0) + h)
+    return max(max(get(own, 1), 1e-16) ** 0.8, rate / (1.0 - rate))
+
+
 def newton(t, base, h, gamma, k, place, slots):
     """Solve k = f(t, base + h gamma k) from the k given; leaves base + h gamma k at `place`.
 
     The matrix is I / gamma - h' J, with h' possibly that of an earlier step.  0, NO_CONVERGENCE, or -1 where f aborted.  A first
     iteration is believed only where the Jacobian is that of this step, and the rate of convergence was measured not long ago: with a
-    wrong Jacobian it may be small as well.  The iteration may be wrong by 0.02 of what the error test allows.
+    wrong Jacobian it may be small as well.  An old Jacobian must also shrink the residual: where it is far too large in one component, the
+    corrections are small there, and the others hide how slowly they converge.  The iteration may be wrong by 0.02 of what the error test
+    allows.
     """
     n, f, p, solve, spare, own = (
         get_int(slots, N), get_int(slots, F), get_int(slots, P), get_int(slots, SOLVE), get_int(slots, SPARE), get_int(slots, OWN),
     )  # fmt: skip
     step, correction = h * gamma, 2.0 / (1.0 + h / get(own, 0)) / gamma
-    fresh = get_int(slots, J_STEP) == get_int(slots, N_ACCEPT) + 1
+    fresh = get_int(slots, J_STEP) == get_int(slots, N_ACCEPT) + 1 or get_int(slots, CONSTANT_JAC) == 1
     if get_int(slots, TOLERANCE) == 0:
         return newton_exact(t, base, h, gamma, k, place, slots)
-    eta, last = max(get(own, 1), 1e-16) ** 0.8, 0.0
+    eta, last, defect = first_eta(h, own), 0.0, 0.0
     for i in range(n):
         put(place, i, get(base, i) + step * get(k, i))
     for m in range(10):
@@ -138,6 +158,11 @@ def newton(t, base, h, gamma, k, place, slots):
             return -1
         for i in range(n):
             put(spare, i, correction * (get(spare, i) - get(k, i)))
+        if not fresh and m < 2:
+            left = newton_norm(spare, place, step, slots)
+            if m == 1 and left > 0.3 * defect:
+                return NO_CONVERGENCE
+            defect = left
         call_address(solve, slots, spare)
         size = newton_norm(spare, place, step, slots)
         for i in range(n):
@@ -172,4 +197,4 @@ def no_result(code, slots, y_new):
 
 
 #: What a step kernel with Newton iterations is linked with, callees first.
-NEWTON_HELPERS = (jacobian, newton_norm, prepare_matrix, newton_exact, newton, no_result)
+NEWTON_HELPERS = (jacobian, newton_norm, prepare_matrix, newton_exact, first_eta, newton, no_result)

@@ -34,8 +34,9 @@ class Rhs:
       p_dot = 0, which adds second-order products.
 
     All but the first are callables that return an address; they are called at most once, when first needed.  ``tape_entries``
-    is called after ``aug``.  ``autonomous`` says that f does not depend on t.  ``owner`` is anything that must stay alive as
-    long as the addresses are in use.
+    is called after ``aug``.  ``autonomous`` says that f does not depend on t.  ``jac_kind`` is "python" where ``jac`` calls Python
+    and "constant" where J is one matrix: Newton iterations keep such longer.  ``owner`` is anything that must stay alive as long as
+    the addresses are in use.
     Raises MissingRule where a function is needed that was not given.
     """
 
@@ -49,6 +50,7 @@ class Rhs:
     jvp_rev: Callable[[], int] = _missing("jvp_rev")
     tape_entries: Callable[[], int] = lambda: 0
     autonomous: bool = False
+    jac_kind: str = "compiled"
     owner: Any = None
 
     def __post_init__(self) -> None:
@@ -60,7 +62,8 @@ class Rhs:
         """The right-hand side of a compiled `sciad.field.Field`."""
         return cls(
             field.f, field.n, field.n_p, aug=lambda: field.aug, rev=lambda: field.rev, jvp=lambda: field.jvp, jac=lambda: field.jac,
-            jvp_rev=lambda: field.jvp_rev, tape_entries=lambda: field.tape_size, autonomous=field.autonomous, owner=field,
+            jvp_rev=lambda: field.jvp_rev, tape_entries=lambda: field.tape_size, autonomous=field.autonomous,
+            jac_kind="python" if getattr(field, "calls_python", False) else "compiled", owner=field,
         )  # fmt: skip
 
     @property

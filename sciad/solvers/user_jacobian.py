@@ -21,12 +21,12 @@ class UserJacobian:
     """The Jacobian d f / d y (n, n) of a right-hand side, given as an array or as ``jac(t, y, *args)``; dense or scipy.sparse."""
 
     def __init__(self, jac: Any, shape: tuple[int, ...], args: tuple, n: int, n_arg_entries: int) -> None:
-        self.n, self.error = n, None
+        self.n, self.error, self.kind = n, None, "python"
         self._alive: Any = None
         if callable(jac):
             self.address = self._compiled(jac, shape, args, n_arg_entries) or self._callback(lambda t, y: jac(t, y, *args), shape)
         else:
-            matrix = self._dense(jac)
+            matrix, self.kind = self._dense(jac), "constant"
             self.address = self._callback(lambda t, y: matrix, shape)
 
     def _compiled(self, jac: Callable, shape: tuple[int, ...], args: tuple, n_arg_entries: int) -> int | None:
@@ -37,7 +37,7 @@ class UserJacobian:
             return None
         if field.n_p != n_arg_entries:
             return None
-        self._alive = field
+        self._alive, self.kind = field, "compiled"
         return field.f
 
     def _dense(self, value: Any) -> np.ndarray:
@@ -66,4 +66,4 @@ def with_jacobian(compiled: Compiled, jac: Any, shape: tuple[int, ...], args: tu
     field = compiled.field
     entries = sum(slot.size for slot in field.slots[: getattr(field, "n_arg_slots", 0)])
     owner = UserJacobian(jac, shape, tuple(value_of(a) for a in args), compiled.rhs.n, entries)
-    return replace(compiled.rhs, jac=lambda: owner.address, owner=(compiled.rhs.owner, owner)), owner
+    return replace(compiled.rhs, jac=lambda: owner.address, jac_kind=owner.kind, owner=(compiled.rhs.owner, owner)), owner

