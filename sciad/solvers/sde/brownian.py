@@ -16,8 +16,8 @@ from functools import cache
 
 import numpy as np
 
-from sciad.solvers.room import aligned
 from sciad.solvers.memory import get, get_apart, get_int, put, put_apart, put_int
+from sciad.solvers.room import aligned
 from sciad.solvers.sde.assemble import assemble
 from sciad.solvers.sde.layout import (
     B_AT,
