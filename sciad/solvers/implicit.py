@@ -30,11 +30,14 @@ from sciad.solvers.layout import (
     LUZ_AT,
     MASS,
     MULTIPLY,
+    N_PRECONDITION_P,
     OWN,
     PATTERN_AT,
     PIVOTS_AT,
     PIVOTSZ_AT,
     POWER_AT,
+    PRECONDITION,
+    PRECONDITION_P,
     RESTART,
     SEED,
     SOLVE,
@@ -125,6 +128,7 @@ def _describe(slots: np.ndarray, linear: Any) -> None:
         slots[PATTERN_AT] = linear.pattern.ctypes.data
     elif isinstance(linear, Krylov):
         slots[KRYLOV] = linear.dimension
+        slots[[PRECONDITION, PRECONDITION_P, N_PRECONDITION_P]] = linear.preconditioner_slots()
         if slots[JVP] == 0:
             raise ValueError("GMRES needs products with the Jacobian, which this right-hand side does not offer; use linear='dense'")
 

@@ -113,7 +113,7 @@ def integrate(
     - ``stops`` (s,): monotone times that steps must end on; ``jumps`` (s, n) is added to the state there, or replaces its first
       ``n_reset`` components.  Saved states at a stop are those before the jump.
     - ``linear``: linear algebra of implicit methods, "dense", "sparse" (pattern found), "gmres", or an object: Banded(n, lower, upper),
-      Sparse(pattern), Krylov(n, dimension); None: dense, or sparse for many unknowns of which few depend on each other.
+      Sparse(pattern), Krylov(n, dimension, preconditioner); None: dense, or sparse for many unknowns of which few depend on each other.
     - ``mass`` (n, n): M y' = f(t, y, p), M constant; where it is singular (index 1), y0 is made consistent first, unless it is
       said to be ``consistent``.
     - ``method``: "auto" begins with an explicit method and switches to a stiff one and back; see `sciad.solvers.auto`.

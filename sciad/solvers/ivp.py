@@ -52,7 +52,8 @@ def solve_ivp(
     whose steps fall below.  `events`: functions ``event(t, y, *args)`` whose zeros are located, with SciPy's attributes ``terminal`` and
     ``direction``, and an effect ``event.apply(t, y, *args)`` that gives (or changes) the state from there on.  `jac`: the Jacobian
     (n, n) or ``jac(t, y, *args)``; without it the exact one is derived.  `jac_sparsity`, `lband`, `uband` say where it is zero, `linear`
-    which linear algebra implicit methods use ("dense", "sparse", "gmres"; None: what fits the pattern that is found).
+    which linear algebra implicit methods use ("dense", "sparse", "gmres", or an object such as ``sciad.solvers.linear.Krylov(n,
+    preconditioner=...)``; None: what fits the pattern that is found).
     `mass_matrix`: a constant M (n, n) of M y' = fun(t, y), for Rosenbrock methods (Rodas5P with "auto") and RadauIIA5; where it is
     singular, a differential-algebraic equation of index 1: M y0 is kept, and the algebraic components of y0 are made consistent first.
 

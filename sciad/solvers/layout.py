@@ -111,8 +111,11 @@ from __future__ import annotations
     POWER_AT,  # two vectors of the power iteration
     MULTIPLY,  # address of the product with the Jacobian
     CONSTANT_JAC,  # 1: the Jacobian is constant, and evaluated once
+    PRECONDITION,  # address of GMRES's preconditioner, 0: none
+    PRECONDITION_P,  # address of its parameters behind y, c and h
+    N_PRECONDITION_P,  # and their number
     N_SLOTS,
-) = range(97)
+) = range(100)
 
 (
     T,

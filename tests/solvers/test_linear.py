@@ -200,6 +200,51 @@ def test_large_sparse_systems_get_sparse_algebra():
     assert np.max(np.abs(solution.ys - banded.ys)) < 1e-4
 
 
+def diffusing(dy, t, y, alpha):
+    """Heat conduction with a source, ends at 0; alpha is the diffusivity over dx^2."""
+    n = y.shape[0]
+    for i in range(n):
+        left = y[i - 1] if i > 0 else 0.0
+        right = y[i + 1] if i < n - 1 else 0.0
+        dy[i] = alpha * (left - 2.0 * y[i] + right) + y[i] * (1.0 - y[i])
+
+
+def preconditioner(alpha):
+    """Thomas' algorithm for c I - h alpha (second differences), the reaction left out."""
+
+    def apply(t, r, y, c, h):
+        n, off = r.shape[0], -h * alpha
+        x, ratio = np.empty(n), np.empty(n)
+        pivot = c - 2.0 * off
+        x[0] = r[0] / pivot
+        for i in range(1, n):
+            ratio[i] = off / pivot
+            pivot = c - 2.0 * off - off * ratio[i]
+            x[i] = (r[i] - off * x[i - 1]) / pivot
+        for i in range(n - 2, -1, -1):
+            x[i] -= ratio[i + 1] * x[i + 1]
+        return x
+
+    return apply
+
+
+@pytest.mark.parametrize("method", ["NDF", "KenCarp4"])
+def test_preconditioned_gmres(method):
+    """Two vectors do with a preconditioner what they cannot do without, and what is found is the same."""
+    n, p = 100, np.array([4e4])
+    rhs, y0 = Rhs.of(Field(diffusing, (n,), (4e4,), inplace=True)), np.sin(np.linspace(0.0, 9.0, n)) ** 2
+    times, options = np.array([0.01, 0.2]), {"rtol": 1e-6, "atol": 1e-8}
+    dense = integrate(rhs, (0.0, 0.2), y0, p, method, times, linear="dense", **options)
+    helped = integrate(rhs, (0.0, 0.2), y0, p, method, times, linear=Krylov(n, 2, preconditioner(4e4)), **options)
+    alone = integrate(rhs, (0.0, 0.2), y0, p, method, times, linear=Krylov(n, 2), **options)
+    assert helped.success
+    assert np.max(np.abs(helped.ys - dense.ys)) < 1e-5
+    assert helped.nfev < 1.3 * dense.nfev + 20
+    assert alone.nfev > 3 * helped.nfev
+    other = integrate(rhs, (0.0, 0.2), y0, p, method, times, linear=Krylov(n, 10, preconditioner(2e4)), **options)  # of the wrong size
+    assert np.max(np.abs(other.ys - dense.ys)) < 1e-5
+
+
 def test_what_is_refused(medium):
     rhs, y0 = medium
     for linear, method, text in [

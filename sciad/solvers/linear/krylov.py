@@ -3,19 +3,25 @@
 Vectors are scaled by the tolerances, and the iteration stops where what is left moves the state by 0.002 of what the error test allows
 (Brown & Hindmarsh, Appl. Math. Comput. 31 (1989) 40), or after a tenth of the residual is left, whichever is later; without tolerances
 at 1e-12 of the residual.  Orthogonalisation goes by blocks of four vectors, one after the other, which halves what is read from memory.
+A preconditioner M ~ (c I - h J)^-1 acts from the right: the basis spans residuals, which it does not scale, and x = M v.
 Saad & Schultz, SIAM J. Sci. Stat. Comput. 7 (1986) 856.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
+from typing import Any
+
+import numpy as np
 
 from sciad.solvers.linear.dense import LinearSolver
 from sciad.solvers.link import HEADER, load_kernels
 
 __all__ = ["Krylov"]
 
-# memory at J_AT: t, then y; at LU_AT: c, h, then the basis (m + 1 rows), the rotated Hessenberg matrix, rotations, right-hand side, weights
+# memory at J_AT: t, then y, c, h and further parameters of the preconditioner; at LU_AT: c, h, then the basis (m + 1 rows), the rotated
+# Hessenberg matrix, rotations, right-hand side, weights, and the result of the preconditioner
 KERNELS = """
 @cfunc(kernel_signature(1, 2))
 def evaluate(t, y, slots):
@@ -23,6 +29,8 @@ def evaluate(t, y, slots):
     put(at, 0, t)
     for i in range(n):
         put(at, i + 1, get(y, i))
+    for i in range(get_int(slots, N_PRECONDITION_P)):
+        put(at, n + 3 + i, get(get_int(slots, PRECONDITION_P), i))
     return 0
 
 
@@ -30,6 +38,8 @@ def evaluate(t, y, slots):
 def factor(c, h, slots):
     put(get_int(slots, LU_AT), 0, c)
     put(get_int(slots, LU_AT), 1, h)
+    put(get_int(slots, J_AT), get_int(slots, N) + 1, c)
+    put(get_int(slots, J_AT), get_int(slots, N) + 2, h)
     return 0
 
 
@@ -48,11 +58,25 @@ def inner(n, x, y):
 
 
 @njit(cache=False)
+def precondition(slots, x, out):
+    at = get_int(slots, J_AT)
+    return call_address(get_int(slots, PRECONDITION), get(at, 0), x, at + 8, out)
+
+
+@njit(cache=False)
 def product(slots, c, h, v, out, weights):
     n, at, zeros, scratch = get_int(slots, N), get_int(slots, J_AT), get_int(slots, ZEROS), get_int(slots, SEED)
     for i in range(n):
         put_apart(scratch, i, get_apart(v, i) / get_apart(weights, i))
     jvp, p, base = get_int(slots, JVP), get_int(slots, P), get_int(slots, BASE)
+    if get_int(slots, PRECONDITION) != 0:
+        scratch = weights + 8 * n
+        if precondition(slots, get_int(slots, SEED), scratch) != 0:
+            return 1
+        code = call_address(jvp, get(at, 0), 0.0, at + 8, scratch, p, zeros, base, out)
+        for i in range(n):
+            put_apart(out, i, (c * get_apart(scratch, i) - h * get(out, i)) * get_apart(weights, i))
+        return code
     code = call_address(jvp, get(at, 0), 0.0, at + 8, scratch, p, zeros, base, out)
     for i in range(n):
         put_apart(out, i, c * get_apart(v, i) - h * get(out, i) * get_apart(weights, i))
@@ -146,6 +170,11 @@ def solve(slots, b):
         for k in range(m):
             total = fast_add(total, get(g, k) * get(basis, n * k + i))
         put(b, i, total / get(weights, i))
+    if get_int(slots, PRECONDITION) != 0:
+        if precondition(slots, b, get_int(slots, SEED)) != 0:
+            return 1
+        for i in range(n):
+            put(b, i, get(get_int(slots, SEED), i))
     return 0
 """
 
@@ -156,16 +185,34 @@ def _kernels():
 
 
 class Krylov:
-    """GMRES with a basis of at most `dimension` vectors; the right-hand side must have products with its Jacobian."""
+    """GMRES with a basis of at most `dimension` vectors; the right-hand side must have products with its Jacobian.
+
+    `preconditioner` is a function ``fun(t, r, y, c, h)`` that returns about (c I - h J(t, y))^-1 r, arrays (n,); it must be linear in r,
+    and is compiled like a right-hand side.  Only the number of products depends on how good it is, not the result.
+    """
 
     name = "gmres"
     table = None
 
-    def __init__(self, n: int, dimension: int = 40) -> None:
+    def __init__(self, n: int, dimension: int = 40, preconditioner: Callable | None = None) -> None:
         self.n, self.dimension = n, min(dimension, n)
         m = self.dimension
-        self.j_size = n + 1
-        self.lu_size = 2 + (m + 1) * n + m * (m + 1) + 3 * m + 1 + n
+        self.field, self.further = self._compiled(preconditioner)
+        self.j_size = n + 3 + len(self.further)
+        self.lu_size = 2 + (m + 1) * n + m * (m + 1) + 3 * m + 1 + 2 * n
+
+    def _compiled(self, preconditioner: Callable | None) -> tuple[Any, np.ndarray]:
+        """Its field, and those of its parameters that do not change: what it closes over."""
+        if preconditioner is None:
+            return None, np.empty(0)
+        from sciad.solvers.fields import field_for
+
+        compiled, leaves = field_for(preconditioner, (self.n,), (np.zeros(self.n), 1.0, 1.0))
+        return compiled.field, np.ascontiguousarray(compiled.field.pack(leaves)[self.n + 2 :])
+
+    def preconditioner_slots(self) -> tuple[int, int, int]:
+        """Address of the preconditioner, of its further parameters, and their number."""
+        return (0, 0, 0) if self.field is None else (self.field.f, self.further.ctypes.data, len(self.further))
 
     def addresses(self) -> LinearSolver:
         """Addresses of the kernels; there is no transposed solve."""
