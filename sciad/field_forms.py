@@ -196,6 +196,44 @@ class Forms:
         buffers += [(y_bar, self.n), (y_dot_bar, self.n), (p_bar, self.n_p), (t_bar, 1)]
         return self._compile("jvp_rev", [self.t, t_dot], buffers, region)
 
+    def _tangent(self) -> tuple[Region, Value, Value, Value]:
+        """dy_dot = f_y y_dot + f_p p_dot as a function of t, y and p, dy being scratch memory; y_dot, p_dot and dy_dot."""
+        region, carriers = pushforward(simplify(self.body), [self.y, self.p])
+        y_dot, p_dot = region.params[4:6]
+        dy_dot = region.params[6] if len(carriers) > 2 else Value("*float64", None, "dy_dot")
+        region.params = [self.t, self.y, self.p, self.dy, y_dot, p_dot, dy_dot]
+        region.results = []
+        self._scratch(region, [(self.dy, self.m)])
+        return tidy(region), y_dot, p_dot, dy_dot
+
+    @cached_property
+    def jac_dot(self) -> int:
+        """Address of ``jac_dot(t, y, y_dot, p, p_dot, out)``, d(f_y y_dot + f_p p_dot) / dy, row-major (m, n)."""
+        pushed, y_dot, p_dot, dy_dot = self._tangent()
+        region = jacobian(pushed, self.y, dy_dot, self.n, self.m)
+        out = region.params[-1]
+        region.params = [p for p in region.params if p is not dy_dot]
+        self._scratch(region, [(dy_dot, self.m)])
+        buffers = [(self.y, self.n), (y_dot, self.n), (self.p, self.n_p), (p_dot, self.n_p), (out, self.m * self.n)]
+        return self._compile("jac_dot", [self.t], buffers, tidy(region))
+
+    @cached_property
+    def jvp_dot(self) -> int:
+        """Address of ``jvp_dot(t, t_two, y, y_two, y_dot, y_dot_two, p, p_dot, out)``.
+
+        The tangent of f_y y_dot + f_p p_dot where t, y and y_dot move in the directions t_two, y_two and y_dot_two; out (m) holds zeros.
+        """
+        pushed, y_dot, p_dot, dy_dot = self._tangent()
+        region, carriers = pushforward(pushed, [self.t, self.y, y_dot])
+        t_two, y_two, y_dot_two, *rest = region.params[len(pushed.params) :]
+        out = rest[0] if carriers[3:] else Value("*float64", None, "out")
+        region.params = [p for p in region.params if p is not dy_dot]
+        region.results = []
+        self._scratch(region, [(dy_dot, self.m)])
+        dce(region)
+        buffers = [(self.y, self.n), (y_two, self.n), (y_dot, self.n), (y_dot_two, self.n), (self.p, self.n_p), (p_dot, self.n_p)]
+        return self._compile("jvp_dot", [self.t, t_two], [*buffers, (out, self.m)], region)
+
     @property
     def _stem(self) -> str:
         return self.name if self.name.isidentifier() else "rhs"

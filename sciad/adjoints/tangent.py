@@ -9,6 +9,7 @@ a Runge-Kutta method applied to this system is the derivative of the method appl
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from types import ModuleType
@@ -19,6 +20,7 @@ import numpy as np
 from sciad.adjoints.primal import forward_solve, saved_derivatives, state_derivative
 from sciad.adjoints.reverse_rhs import address
 from sciad.backend import call_address
+from sciad.errors import MissingRule, SciadError
 from sciad.solvers.link import HEADER, load_kernels, source_of
 from sciad.solvers.memory import get, get_int, put
 from sciad.solvers.methods import find_method
@@ -26,6 +28,7 @@ from sciad.solvers.rhs import Rhs
 
 __all__ = ["RECORDS", "Tangents", "directional"]
 
+TIGHTEST = 3e-11  # relative tolerance of tangents: the Oregonator at 1e-11 takes 20 to 100 times the steps without this limit
 RECORDS = ("dense_output", "store", "max_states")  # options that keep what a solve passes through
 (
     S_JVP,  # address of the derivative of the right-hand side
@@ -38,8 +41,11 @@ RECORDS = ("dense_output", "store", "max_states")  # options that keep what a so
     S_J,
     S_Y,
     S_MOVED,
+    S_JAC_DOT,  # address of the derivative of the tangents' equations with respect to y; 0: central differences of the Jacobian
+    S_JVP_DOT,  # address of its products, and of those with t
+    S_ZEROS,  # zeros, as many as there are parameters
     S_SIZE,
-) = range(11)
+) = range(14)
 
 
 @dataclass(frozen=True)
@@ -60,13 +66,22 @@ class Tangents:
 
         def jac() -> int:
             places, memory = context.view(np.int64), np.zeros(2 * n * n + n + rhs.n_p)
-            places[S_JAC], places[S_J] = rhs.jac(), address(memory)
+            places[S_JAC], places[S_JAC_DOT], places[S_J] = rhs.jac(), _offered(rhs.jac_dot), address(memory)
             places[S_Y], places[S_MOVED] = address(memory) + 16 * n * n, address(memory) + 8 * (2 * n * n + n)
             alive.append(memory)
             return _compiled().tangent_jacobian.address
 
+        def jvp() -> int:
+            zeros = np.zeros(max(rhs.n_p, 1))
+            second = _offered(rhs.jvp_dot)
+            if second == 0:
+                raise MissingRule("products with the Jacobian of the tangents need second derivatives of the right-hand side")
+            context.view(np.int64)[[S_JVP_DOT, S_ZEROS]] = second, address(zeros)
+            alive.append(zeros)
+            return _compiled().tangent_jvp.address
+
         whole = n * (1 + len(p_dot))
-        both = Rhs(_compiled().tangent_rhs.address, whole, S_SIZE, jac=jac, autonomous=rhs.autonomous, owner=alive)
+        both = Rhs(_compiled().tangent_rhs.address, whole, S_SIZE, jac=jac, jvp=jvp, autonomous=rhs.autonomous, owner=alive)
         options = dict(options)
         if options.get("fixed_step") is None:
             options |= self._tolerances(options, n, p, y0_dot, p_dot)
@@ -80,7 +95,8 @@ class Tangents:
     def _tolerances(self, options: dict[str, Any], n: int, p, y0_dot: np.ndarray, p_dot: np.ndarray) -> dict[str, Any]:
         """rtol and atol of the whole system: its error norm is that of y, plus those of the tangents if they count.
 
-        The absolute tolerance of a tangent is that of y times the size of its direction, for parameters relative to their size.
+        The absolute tolerance of a tangent is that of y times the size of its direction, for parameters relative to their size; the
+        relative one is no tighter than rounding of J allows, which is relative to the largest tangents, not to each component.
         """
         rtol = np.broadcast_to(np.asarray(options.get("rtol", 1e-3), float), n)
         atol = np.broadcast_to(np.asarray(options.get("atol", 1e-6), float), n)
@@ -91,7 +107,8 @@ class Tangents:
             share = 1.0 / np.sqrt(1 + len(sizes))  # the norm is a mean over all, and all groups are equally large
         else:
             sizes[:] = np.inf
-        relative = np.maximum(np.tile(share * rtol, 1 + len(sizes)), 100 * np.finfo(float).eps)
+        relative = np.concatenate([share * rtol, np.tile(np.maximum(share * rtol, TIGHTEST), len(sizes))])
+        relative = np.maximum(relative, 100 * np.finfo(float).eps)
         counted = np.where(atol == 0.0, np.finfo(float).tiny, atol)  # 0 times infinity
         return {"rtol": relative, "atol": np.concatenate([share * atol, np.outer(share * sizes, counted).ravel()])}
 
@@ -148,9 +165,9 @@ def step_along(n, x, direction, size):
 
 
 def tangent_jacobian(t, z, c, out):
-    """J for y and for every tangent and, left of it, the derivative of J along the tangent, by central differences of J.
+    """J for y and for every tangent and, left of it, the derivative of J s + f_p d with respect to y.
 
-    Only the part of the matrix that couples a tangent to the state comes from differences, and it is a small correction.
+    Where the right-hand side does not offer that, it comes from central differences of J.
     """
     n, n_p, k, p, size = get_int(c, S_N), get_int(c, S_NP), get_int(c, S_K), get_int(c, S_P), get_int(c, S_N) * (1 + get_int(c, S_K))
     jac, one, y, moved = get_int(c, S_JAC), get_int(c, S_J), get_int(c, S_Y), get_int(c, S_MOVED)
@@ -164,6 +181,13 @@ def tangent_jacobian(t, z, c, out):
                 put(out, size * (n * block + i) + n * block + j, get(one, n * i + j))
     for block in range(1, 1 + k):
         s, p_dot = z + 8 * n * block, get_int(c, S_P_DOT) + 8 * n_p * (block - 1)
+        if get_int(c, S_JAC_DOT) != 0:
+            if code == 0:
+                code = call_address(get_int(c, S_JAC_DOT), t, z, s, p, p_dot, one)
+            for i in range(n):
+                for j in range(n):
+                    put(out, size * (n * block + i) + j, get(one, n * i + j))
+            continue
         h = step_along(n, z, s, 6e-6)
         for i in range(n_p):
             if get(p_dot, i) != 0.0:
@@ -184,11 +208,33 @@ def tangent_jacobian(t, z, c, out):
     return code
 
 
+def tangent_jvp(t, t_dot, z, z_dot, c, c_dot, dz, dz_dot):
+    """The derivative of `tangent_rhs` where t and z move."""
+    jvp, second, p, n, n_p = get_int(c, S_JVP), get_int(c, S_JVP_DOT), get_int(c, S_P), get_int(c, S_N), get_int(c, S_NP)
+    zeros, k = get_int(c, S_ZEROS), get_int(c, S_K)
+    code = call_address(jvp, t, t_dot, z, z_dot, p, zeros, dz, dz_dot)
+    for i in range(n, n * (1 + k)):
+        put(dz_dot, i, 0.0)
+    for j in range(k):
+        s, p_dot = 8 * n * (j + 1), get_int(c, S_P_DOT) + 8 * n_p * j
+        if code == 0:
+            code = call_address(second, t, t_dot, z, z_dot, z + s, z_dot + s, p, p_dot, dz_dot + s)
+    return code
+
+
+def _offered(build: Callable[[], int]) -> int:
+    """The address, or 0 where the right-hand side has no such function or no such derivative."""
+    try:
+        return build()
+    except SciadError:
+        return 0
+
+
 @cache
 def _compiled() -> ModuleType:
-    """`tangent_rhs` and `tangent_jacobian` as C functions."""
-    names = "from sciad.adjoints.tangent import S_J, S_JAC, S_JVP, S_K, S_MOVED, S_N, S_NP, S_P, S_P_DOT, S_Y\n\n"
-    parts = [source_of(f).replace("@njit(cache=False)", "@cfunc(kernel_signature(1, 3))") for f in (tangent_rhs, tangent_jacobian)]
+    """`tangent_rhs`, `tangent_jacobian` and `tangent_jvp` as C functions."""
+    names = "S_J, S_JAC, S_JAC_DOT, S_JVP, S_JVP_DOT, S_K, S_MOVED, S_N, S_NP, S_P, S_P_DOT, S_Y, S_ZEROS"
+    names = f"from sciad.adjoints.tangent import {names}\n\n"
+    floats = {tangent_rhs: "1, 3", tangent_jacobian: "1, 3", tangent_jvp: "2, 6"}
+    parts = [source_of(f).replace("@njit(cache=False)", f"@cfunc(kernel_signature({kind}))") for f, kind in floats.items()]
     return load_kernels("".join([HEADER, names, source_of(step_along), *parts]), "tangent")
-
-

@@ -31,7 +31,10 @@ class Rhs:
     - ``jvp()``: ``jvp(t, t_dot, y, y_dot, p, p_dot, dy, dy_dot)``;
     - ``jac()``: ``jac(t, y, p, J)``, row-major n x n;
     - ``jvp_rev()``: ``jvp_rev(t, t_dot, y, y_dot, p, dy_bar, dy_dot_bar, y_bar, y_dot_bar, p_bar, t_bar)``, the reverse of jvp for
-      p_dot = 0, which adds second-order products.
+      p_dot = 0, which adds second-order products;
+    - ``jac_dot()``: ``jac_dot(t, y, y_dot, p, p_dot, out)``, d(f_y y_dot + f_p p_dot) / dy, row-major n x n;
+    - ``jvp_dot()``: ``jvp_dot(t, t_two, y, y_two, y_dot, y_dot_two, p, p_dot, out)``, the tangent of f_y y_dot + f_p p_dot where t, y and
+      y_dot move; out holds zeros.
 
     All but the first are callables that return an address; they are called at most once, when first needed.  ``tape_entries``
     is called after ``aug``.  ``autonomous`` says that f does not depend on t.  ``jac_kind`` is "python" where ``jac`` calls Python
@@ -48,23 +51,25 @@ class Rhs:
     jvp: Callable[[], int] = _missing("jvp")
     jac: Callable[[], int] = _missing("jac")
     jvp_rev: Callable[[], int] = _missing("jvp_rev")
+    jac_dot: Callable[[], int] = _missing("jac_dot")
+    jvp_dot: Callable[[], int] = _missing("jvp_dot")
     tape_entries: Callable[[], int] = lambda: 0
     autonomous: bool = False
     jac_kind: str = "compiled"
     owner: Any = None
 
     def __post_init__(self) -> None:
-        for name in ("aug", "rev", "jvp", "jac", "jvp_rev", "tape_entries"):
+        for name in ("aug", "rev", "jvp", "jac", "jvp_rev", "jac_dot", "jvp_dot", "tape_entries"):
             object.__setattr__(self, name, cache(getattr(self, name)))
 
     @classmethod
     def of(cls, field: Any) -> Rhs:
-        """The right-hand side of a compiled `sciad.field.Field`."""
-        return cls(
-            field.f, field.n, field.n_p, aug=lambda: field.aug, rev=lambda: field.rev, jvp=lambda: field.jvp, jac=lambda: field.jac,
-            jvp_rev=lambda: field.jvp_rev, tape_entries=lambda: field.tape_size, autonomous=field.autonomous,
-            jac_kind="python" if getattr(field, "calls_python", False) else "compiled", owner=field,
-        )  # fmt: skip
+        """The right-hand side of a compiled `sciad.field.Field`, or of what offers some of its forms."""
+        names = "aug", "rev", "jvp", "jac", "jvp_rev", "jac_dot", "jvp_dot"
+        offered = {name: (lambda name=name: getattr(field, name)) for name in names if hasattr(type(field), name)}
+        entries = {"tape_entries": lambda: field.tape_size, "autonomous": field.autonomous, "owner": field}
+        entries["jac_kind"] = "python" if getattr(field, "calls_python", False) else "compiled"
+        return cls(field.f, field.n, field.n_p, **offered, **entries)
 
     @property
     def tape_size(self) -> int:

@@ -1,5 +1,6 @@
 """Forward sensitivities and directional derivatives of a solve."""
 
+import mpmath
 import numpy as np
 import pytest
 from adjoint_references import forced, forced_gradient, lotka_volterra, lotka_volterra_reference
@@ -121,3 +122,29 @@ def test_chunk_must_be_positive():
     """chunk=0 makes no progress."""
     with pytest.raises(ValueError, match="chunk must be at least 1"):
         Forward(chunk=0).forward(decay(), (0.0, 1.0), np.ones(1), np.ones(1), np.ones(1))
+
+
+def test_tight_tolerances_do_not_chase_rounding():
+    """The Oregonator at 1e-11 with all sensitivities: their error control may cost some steps, not twenty times those of the state."""
+
+    def oregonator(dy, t, y, p):
+        dy[0] = p[0] * (y[1] + y[0] * (1.0 - p[2] * y[0] - y[1]))
+        dy[1] = (y[2] - (1.0 + y[0]) * y[1]) / p[0]
+        dy[2] = p[1] * (y[0] - y[2])
+
+    y0, p = np.array([1.0, 2.0, 3.0]), np.array([77.27, 0.161, 8.375e-6])
+    rhs, options = Rhs.of(Field(oregonator, (3,), (p,), inplace=True)), {"method": "Rodas5P", "rtol": 1e-11, "atol": 1e-13}
+    plain = integrate(rhs, (0.0, 360.0), y0, p, t_eval=np.array([360.0]), **options)
+    solution, kept = Forward().forward(rhs, (0.0, 360.0), y0, p, np.array([360.0]), options)
+    assert solution.naccept < 5 * plain.naccept
+    gradient = Forward().backward(rhs, kept, np.full((1, 3), 1.0 / solution.ys.sum()), times=False)[1]
+    np.testing.assert_allclose(gradient, [0.12945623585665228, -20.534251907880417, -292074.6113313446], rtol=1e-8)
+
+
+def test_time_derivative_of_tangents_is_exact():
+    """y' = -p (y - cos(p t)) by Rodas5P, whose order depends on f_t of the whole system: the derivative by p in closed form."""
+    rhs, p, t = Rhs.of(Field(lambda t, y, p: -p * (y - np.cos(p * t)), (1,), (3.0,))), 3.0, 2.0
+    options = {"method": "Rodas5P", "rtol": 1e-10, "atol": 1e-12}
+    _, kept = Forward().forward(rhs, (0.0, t), np.ones(1), np.array([p]), np.array([t]), options)
+    exact = mpmath.diff(lambda q: (mpmath.cos(q * t) + mpmath.sin(q * t)) / 2 + mpmath.exp(-q * t) / 2, p)
+    np.testing.assert_allclose(kept.s[0, 0, 1], float(exact), rtol=1e-8)

@@ -81,6 +81,30 @@ def test_second_order_products(case):
     assert y_bar @ y_way + v_bar @ v_way + p_bar @ p_way + t_bar[0] * t_way == pytest.approx((ends[0] - ends[1]) / (2 * h), rel=1e-6)
 
 
+def test_derivatives_of_tangents(case, rng):
+    """What tangents x_dot = f_y y_dot + f_p p_dot have for a Jacobian, and their tangents where t, y and y_dot move."""
+    fun, y, args, field, p = case
+    n, flat = field.n, y.reshape(-1)
+    y_dot, y_two, y_both, p_dot = rng.normal(size=n), rng.normal(size=n), rng.normal(size=n), rng.normal(size=field.n_p)
+
+    def tangent(t, x, x_dot):
+        dy, dy_dot = np.empty(n), np.empty(n)
+        call(field.jvp, t, 0.0, x, x_dot, p, p_dot, dy, dy_dot)
+        return dy_dot
+
+    def central(function):
+        coarse, fine = ((function(s) - function(-s)) / (2 * s) for s in (2e-3, 1e-3))
+        return (4 * fine - coarse) / 3
+
+    jac, out = np.empty((n, n)), np.zeros(n)
+    call(field.jac_dot, T, flat, y_dot, p, p_dot, jac)
+    expected = np.stack([central(lambda s, unit=unit: tangent(T, flat + s * unit, y_dot)) for unit in np.eye(n)], axis=1)
+    np.testing.assert_allclose(jac, expected, rtol=1e-8, atol=1e-8)
+    call(field.jvp_dot, T, 1.7, flat, y_two, y_dot, y_both, p, p_dot, out)
+    expected = central(lambda s: tangent(T + 1.7 * s, flat + s * y_two, y_dot + s * y_both))
+    np.testing.assert_allclose(out, expected, rtol=1e-8, atol=1e-8)
+
+
 def test_autonomous():
     assert Field(rober, (3,), CASES["rober"][2]).autonomous
     assert not Field(reaction, (9,), (0.7,)).autonomous
