@@ -112,7 +112,7 @@ from __future__ import annotations
     MULTIPLY,  # address of the product with the Jacobian
     CONSTANT_JAC,  # 1: the Jacobian is constant, and evaluated once
     N_SLOTS,
-) = range(96)
+) = range(97)
 
 (
     T,
