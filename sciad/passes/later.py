@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sciad.ir import Op, Value
-from sciad.passes.polynomial import Facts, Polynomial, combine, times
+from sciad.passes.polynomial import Facts, Polynomial, clipped, combine, times
 from sciad.passes.structure import Structure
 from sciad.types import I8
 
@@ -51,12 +51,14 @@ class Later:
             k = loop.regions[0].params[0]
             if position < depth:
                 continue
-            facts.enter(loop)
             number = Value(I8, None, "later")
             facts.at_least[number] = 0
-            if not self._settled(facts.trips[k], varied):
+            trips = facts.form(clipped(loop.args[0]))
+            if not self._settled(trips, varied):
                 return False
-            trips = _with(facts.trips[k], new)
+            if _with(trips, new) == trips:  # else it is another number of trips than what `facts` would call by its name
+                facts.at_least_one_trip(loop)
+            trips = _with(trips, new)
             if position == depth < common:  # k + 1 + number
                 facts.trips[number] = combine(combine(trips, {(): 1}, -1), {(k,): 1}, -1)
                 new[k] = {(number,): 1, (k,): 1, (): 1}
@@ -67,7 +69,6 @@ class Later:
             return False
         difference = combine(_with(facts.form(store.args[1]), new), facts.form(access.args[1]), -1)
         return facts.nonzero(difference)
-
 
     def _settled(self, p: Polynomial, varied: list[Op]) -> bool:
         """Whether a polynomial is made of trip numbers and of values from outside the loops whose trips differ."""

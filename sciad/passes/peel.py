@@ -15,6 +15,7 @@ from sciad.types import I8
 __all__ = ["peel"]
 
 _COMPARE = {"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"}
+_MIRRORED = {"less": "greater", "greater": "less", "less_equal": "greater_equal", "greater_equal": "less_equal"}
 _DEEPEST, _MOST_OPERATIONS = 4, 80
 
 
@@ -67,13 +68,14 @@ def _depth(op: Op, loop: Op, facts: Facts) -> tuple[int, int]:
     sign = difference.pop((k,), 0)
     if abs(sign) != 1:
         return 0, 0
-    from_end = combine(difference, facts.form(n), sign)  # k - n + c in place of k + c
-    for p, at_end in ((difference, False), (from_end, True)):
-        if not p or set(p) == {()}:
-            c = int(p.get((), 0)) * int(sign)  # the border lies at k = -c, or at k = n - c
-            depth = (c if at_end else 1 - c) if -_DEEPEST <= c <= _DEEPEST else 0
-            depth = max(depth, 0) + (op.name in ("less_equal", "greater") or (at_end and op.name in ("less", "greater_equal") and sign < 0))
-            return (0, depth) if at_end else (depth, 0)
+    name = _MIRRORED.get(op.name, op.name) if sign < 0 else op.name
+    later = 0 if name in ("less", "greater_equal") else 1  # the answer changes before the border, or behind it
+    from_start, from_end = difference, combine(difference, facts.form(n), int(sign))  # k - n + c in place of k + c
+    if set(from_start) <= {()} and 0 <= (trips := later - int(sign) * int(from_start.get((), 0))) <= _DEEPEST:
+        return trips, 0
+    if set(from_end) <= {()}:  # the border lies at k = n - c
+        trips = int(sign) * int(from_end.get((), 0)) - (later if name in ("less_equal", "greater") else 0)
+        return 0, trips if 0 <= trips <= _DEEPEST else 0
     return 0, 0
 
 

@@ -13,7 +13,7 @@ from fractions import Fraction
 from sciad.ir import Op, Value
 from sciad.types import I8
 
-__all__ = ["Polynomial", "Facts", "combine", "times"]
+__all__ = ["Polynomial", "Facts", "clipped", "combine", "times"]
 
 Polynomial = dict[tuple[Value, ...], int | Fraction]
 
@@ -58,13 +58,17 @@ class Facts:
     def enter(self, loop: Op) -> list:
         """Note the facts of a `for`; give the result to `leave`."""
         n, k = loop.args[0], loop.regions[0].params[0]
-        inside = _clipped(n)
+        inside = clipped(n)
         undo = [(n, self.at_least.get(n)), (inside, self.at_least.get(inside)), (k, self.at_least.get(k))]
         self.trips[k] = self.form(inside)
         self.at_least[k] = 0
-        for v in (n, inside):
-            self.at_least[v] = max(1, self.at_least.get(v, 1))
+        self.at_least_one_trip(loop)
         return undo
+
+    def at_least_one_trip(self, loop: Op) -> None:
+        """Note that the body of a loop runs."""
+        for v in (loop.args[0], clipped(loop.args[0])):
+            self.at_least[v] = max(1, self.at_least.get(v, 1))
 
     def leave(self, undo: list) -> None:
         """Forget what holds only inside the loop."""
@@ -180,9 +184,10 @@ def _rows(p: Polynomial) -> list[Value | int]:
 
 
 def _rest(p: Polynomial, row: Value | int) -> Polynomial:
-    """The terms that the length of a row does not divide."""
-    if isinstance(row, int):
-        return {m: c for m, c in p.items() if c % row}
+    """What is left when multiples of the length of a row are taken out."""
+    if isinstance(row, int):  # 49 k is k in rows of 48
+        left = {m: c - row * round(Fraction(c) / row) if c.denominator == 1 else c for m, c in p.items()}
+        return {m: c for m, c in left.items() if c}
     return {m: c for m, c in p.items() if row not in m or c.denominator != 1}
 
 
@@ -193,7 +198,7 @@ def _is_pair(p: Polynomial) -> bool:
     return len(names) == 1 and found in ([(1, -1), (2, 1)], [(1, 1), (2, 1)])
 
 
-def _clipped(n: Value) -> Value:
+def clipped(n: Value) -> Value:
     """``x`` of ``max(x, 0)``: what a number of trips is inside its loop, where it is not zero."""
     op = n.op
     if op is not None and op.name == "maximum" and op.args[1].constant == 0:

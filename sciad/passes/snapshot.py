@@ -10,10 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sciad.ir import Op, Region, Value
+from sciad.passes.polynomial import clipped
 from sciad.passes.structure import Structure, writes
 from sciad.types import I8, element_of
 
 __all__ = ["Version", "versions", "copy_of"]
+
+_BORDER = 8
 
 
 @dataclass(eq=False)
@@ -29,11 +32,12 @@ class Version:
 
 
 def versions(loads: list[Value], structure: Structure, size_of: Callable[[Value], Value | None], assumed: float) -> list[Version]:
-    """The versions that the given loads read, where the array is not larger than what the loops between read of it.
+    """The versions that the given loads read, where the array is not larger than what the loops between read of it for one of them.
 
     `size_of` gives the length of a buffer where it is known at the start, `assumed` stands for unknown numbers of trips.
     """
     found: dict[tuple[Value, Region, int], Version] = {}
+    covered: set[Version] = set()
     for v in loads:
         assert v.op is not None
         buffer = v.op.args[0]
@@ -41,7 +45,7 @@ def versions(loads: list[Value], structure: Structure, size_of: Callable[[Value]
         if size is None:
             continue
         region, position, loops = _seen_from(v.op, structure)
-        if region is None or not _covered(size, [loop.args[0] for loop in loops]):
+        if region is None:
             continue
         key = (buffer, region, position)
         if key not in found:
@@ -50,7 +54,18 @@ def versions(loads: list[Value], structure: Structure, size_of: Callable[[Value]
                 elements *= assumed if factor.constant is None else factor.constant
             found[key] = Version(buffer, region, position, size, elements)
         found[key].loads.append(v)
-    return list(found.values())
+        if _covered(size, [_whole(loop.args[0]) for loop in loops]):
+            covered.add(found[key])
+    return [version for version in found.values() if version in covered]
+
+
+def _whole(trips: Value) -> Value:
+    """The number of trips that a loop had before its border trips were cut off (see `peel`)."""
+    inside = clipped(trips)
+    op = inside.op
+    if op is not None and op.name == "add" and op.args[1].constant is not None and -_BORDER <= op.args[1].constant <= 0:
+        return op.args[0]
+    return inside
 
 
 def _seen_from(load: Op, structure: Structure) -> tuple[Region | None, int, list[Op]]:

@@ -129,6 +129,14 @@ _BODIES = {
         s = 7.0
     return b
 """,
+    "store_in_a_loop_as_long_as_the_trip_number_of_the_loop_around": """
+    s = 0.0
+    for k in range(n):
+        for l in range(k):
+            x[k - 1] = x[k - 1] * 3.0 + x[k]
+        s += x[0] * x[0] * a
+    return s
+""",
 }
 
 REGRESSIONS = {name: HEAD + body.lstrip("\n") for name, body in _BODIES.items()}

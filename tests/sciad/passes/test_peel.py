@@ -42,6 +42,30 @@ def test_the_middle_has_no_selects():
     assert [any(op.name == "select" for op in loop.regions[0].ops) for loop in loops] == [True, False, True]
 
 
+def fixed(x):
+    total = 0.0
+    for i in range(x.shape[1]):
+        right = i + 1 if i < x.shape[1] - 1 else 0
+        left = i - 1 if i > 0 else x.shape[1] - 1
+        total += x[0, i] * x[0, right] * x[0, left]
+    return total
+
+
+def test_borders_of_a_constant_length():
+    """One trip at each end, whether the length is a constant or not."""
+    leaves, structure = tree.flatten((np.ones((1, 9)),))
+    found = lower(fixed, structure, [kind_of(x, static_shape=True) for x in leaves])
+    body = tidy(found.function.body)
+    peel(body)
+    body = tidy(body)
+    for _ in range(2):
+        decide_ranges(body)
+        body = tidy(body)
+    loops = [op for op in walk(body) if op.name == "for"]
+    assert [loop.args[0].constant for loop in loops] == [1, 7, 1]
+    assert not any(op.name == "select" for op in loops[1].regions[0].ops)
+
+
 @pytest.mark.parametrize("n", [2, 3, 4, 5, 6, 11])
 def test_every_length_around_the_border(n):
     x = np.linspace(0.5, 2.0, n)

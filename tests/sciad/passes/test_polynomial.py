@@ -92,3 +92,18 @@ def test_division_by_a_row_that_is_a_value():
         # rows of length 1 exist: then elements 0 and 1 of a row may be one
         assert not loops.facts.different(first, second)
     assert combine({(n,): 1}, {(n,): 1}, -1) == {}
+
+
+def test_diagonals_of_rows_of_constant_length():
+    """``48 i + i`` and ``48 (i + 1 + j) + l`` for l < i: the rows' length is found in 49 i too, as an in-place Cholesky needs."""
+    b = Builder(fold)
+    b.enter()
+    facts = Facts()
+    i, j, l, q = (Value(I8, None, name) for name in "ijlq")
+    for trips, k in ((b.int(48), i), (b.sub(47, i), j), (i, l), (b.sub(47, i), q)):
+        facts.enter(Op("for", [trips], [], [Region([k])]))
+    later = b.add(b.add(i, 1), q)
+    diagonal = b.add(b.mul(later, 48), later)
+    assert facts.different(diagonal, b.add(b.mul(b.add(b.add(i, 1), j), 48), l))
+    assert not facts.different(diagonal, b.add(b.mul(b.add(b.add(i, 1), j), 48), b.add(l, 2)))
+    assert not facts.different(b.mul(later, 49), b.add(b.mul(j, 48), q))
