@@ -56,7 +56,7 @@ class Ragged:
 
 def walk_adaptively(
     sde: Sde, method: SRK, control: Control, y0: np.ndarray, p: np.ndarray, q: np.ndarray, t_eval: np.ndarray, *, seed: int, paths: int,
-    t_span: tuple[float, float], record: bool = False, progress: Callable[[float], None] | None = None,
+    t_span: tuple[float, float], first_path: int = 0, record: bool = False, progress: Callable[[float], None] | None = None,
 ) -> Ragged:  # fmt: skip
     """Walk every path with steps of its own from y0 (n,), saving at t_eval; with `record`, keep the times of its steps."""
     n, m = sde.n, len(t_eval)
@@ -69,7 +69,7 @@ def walk_adaptively(
         times, positions, failed = np.empty((paths, room)), np.zeros((paths, m), np.int64), np.zeros(paths, np.int64)
 
         def make(ys=ys, counts=counts, times=times, positions=positions, failed=failed, room=room) -> Workspace:
-            w = Workspace(sde, method, p, q, t_span, seed, 0, block=1)
+            w = Workspace(sde, method, p, q, t_span, seed, first_path, block=1)
             w.noise(Grid(np.array(t_span), np.zeros(m, np.int64)), 1, 0)
             w.put(TOTAL=paths, Y0=y0, ALL_SAVED=ys, ALL_FAILED=failed, ALL_COUNTS=counts, ALL_POSITIONS=positions, N_TIMES=room)
             w.put(

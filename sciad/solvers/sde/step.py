@@ -27,7 +27,9 @@ def work_size(method: SRK, shape: str, n: int, m: int) -> int:
 
 
 def step_kernel(method: SRK, shape: str, m: int) -> int:
-    """Address of ``int64 step(t, h, slots)``: 0, 1 (and up, for several paths) where a function aborted, 2 where an equation was not solved."""
+    """Address of ``int64 step(t, h, slots)``: 0, or 2 where an implicit equation was not solved, or where a function aborted 1, and with
+    COUNT paths 1 + the place of the path.
+    """
     if not isinstance(method, SRK):
         return method.step
     return _step_kernel(method, shape, *kernel_sizes(method, m))
