@@ -56,7 +56,7 @@ class SdeEnsembleResult:
 
 def ensemble_sde(
     drift: Callable, diffusion: Callable, t_span: Any, y0s: Any, args_batch: Any = (), *, args: tuple = (), method: Any = "auto",
-    t_eval: Any = None, noise: str = "diagonal", calculus: str = "ito", dt: float | None = None, rtol: float = 1e-2, atol: float = 1e-2,
+    t_eval: Any = None, noise: str = "diagonal", calculus: str = "ito", dt: float | None = None, rtol: Any = 1e-2, atol: Any = 1e-2,
     paths: int | None = None, seed: int | None = None, common: bool = False, adjoint: Any = "auto", executor: Executor | None = None,
     workers: int | None = None, min_step: float = 0.0, max_step: float = np.inf, max_steps: int = 100_000, levy_pieces: int | None = None,
 ) -> SdeEnsembleResult:  # fmt: skip
@@ -74,7 +74,8 @@ def ensemble_sde(
     """
     begin = time.perf_counter()
     check_numbers(paths, dt)
-    control = None if dt is not None else step_control(rtol, atol, min_step, max_step, max_steps)
+    shape = np.shape(value_of(y0s))[1:]
+    control = None if dt is not None else step_control(rtol, atol, min_step, max_step, max_steps, shape)
     settings = {"noise": noise, "calculus": calculus, "dt": dt, "control": control, "levy_pieces": levy_pieces, "paths": paths}
     batch = _Batch(drift, diffusion, t_span, y0s, tuple(args_batch), tuple(args), method, t_eval, seed_of(seed), common, settings)
     pool = executor or ThreadPoolExecutor(workers or worker_count(None))

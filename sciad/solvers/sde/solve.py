@@ -38,7 +38,7 @@ def register_sde_adjoints(table: dict[str, Any]) -> None:
 
 def solve_sde(
     drift: Callable, diffusion: Callable, t_span: Any, y0: Any, method: Any = "auto", t_eval: Any = None, args: Any = None, *,
-    noise: str = "diagonal", calculus: str = "ito", dt: float | None = None, rtol: float = 1e-2, atol: float = 1e-2,
+    noise: str = "diagonal", calculus: str = "ito", dt: float | None = None, rtol: Any = 1e-2, atol: Any = 1e-2,
     paths: int | None = None, seed: int | None = None, adjoint: Any = "auto", progress: bool = False,
     min_step: float = 0.0, max_step: float = math.inf, max_steps: int = 100_000, levy_pieces: int | None = None,
 ) -> SdeResult:  # fmt: skip
@@ -47,11 +47,12 @@ def solve_sde(
     `noise` says what `diffusion` returns: "diagonal", the shape of y, a Brownian motion for each component; "scalar", the shape of y, one
     Brownian motion for all; "additive" or "general", the shape of y followed by m, for m Brownian motions ("additive" also promises that
     it does not depend on y, "diagonal" that component i depends on component i of y only).  `calculus`: "ito" or "stratonovich".
-    `dt`: size of fixed steps, cut where a saved time lies between; None: adaptive steps under `rtol` and `atol`, between `min_step` and
-    `max_step`, at most `max_steps` for each path.  `t_eval` (m,): sorted times to save at, all of them met by steps; None: every step, or
-    with adaptive steps and `paths`, where each path has steps of its own, the two ends.  `paths=k` solves k independent paths on all cores;
-    `.ys` is then (k, m, *shape).  `seed` fixes the Brownian motion of every path as a function of time, whatever the steps; None draws one,
-    which is `.seed`.  `levy_pieces`: pieces of a step for the Levy areas of method "Milstein" with general noise; None: about 1 / dt.
+    `dt`: size of fixed steps, cut where a saved time lies between; None: adaptive steps under `rtol` and `atol` (numbers, or of y's
+    shape), between `min_step` and `max_step`, at most `max_steps` for each path.  `t_eval` (m,): sorted times to save at, all of them met
+    by steps; None: every step, or with adaptive steps and `paths`, where each path has steps of its own, the two ends.  `paths=k` solves
+    k independent paths on all cores; `.ys` is then (k, m, *shape).  `seed` fixes the Brownian motion of every path as a function of time,
+    whatever the steps; None draws one, which is `.seed`.  `levy_pieces`: pieces of a step for the Levy areas of method "Milstein" with
+    general noise; None: about 1 / dt.
 
     Differentiable with respect to y0, every float in `args`, and every float that compiled functions close over.  `adjoint`: "auto",
     "discrete" (pathwise, exact for the steps taken), "backsolve", "forward", "direct", or an object of `sciad.adjoints`.  A plain solve
@@ -69,7 +70,7 @@ def solve_sde(
     bar = fraction_bar(f"solve_sde, {chosen.name}") if progress else nullcontext()
     with bar as tell:
         if dt is None:
-            control = step_control(rtol, atol, min_step, max_step, max_steps)
+            control = step_control(rtol, atol, min_step, max_step, max_steps, problem.shape)
             times, ys, end = problem.adaptive(task.with_(control=control, progress=tell), adjoint, paths is None)
         else:
             grid = fixed_steps(problem, chosen, float(dt), levy_pieces)
@@ -87,7 +88,7 @@ def check_numbers(paths: int | None, dt: float | None) -> None:
     """ValueError where the number of paths or the size of steps is none."""
     if paths is not None and (int(paths) != paths or paths < 1):
         raise ValueError(f"paths must be a positive whole number or None, not {paths!r}")
-    if dt is not None and not (dt > 0 and math.isfinite(dt)):
+    if dt is not None and not (plain(dt, "dt") > 0 and math.isfinite(dt)):
         raise ValueError(f"dt must be positive and finite, not {dt!r}; t_span gives the direction")
 
 
@@ -99,16 +100,30 @@ def fixed_steps(problem: SdeProblem, method: SRK, dt: float, levy_pieces: int | 
     return Grid(grid.times, grid.wanted, levy_pieces or max(1, math.ceil(abs(problem.t_span[1] - problem.t_span[0]) / dt)))
 
 
-def step_control(rtol: float, atol: float, min_step: float, max_step: float, max_steps: int) -> Control:
-    """Tolerances and limits, checked."""
+def step_control(rtol: Any, atol: Any, min_step: float, max_step: float, max_steps: int, shape: tuple[int, ...]) -> Control:
+    """Tolerances, numbers or of the state's shape, and limits, checked."""
+    flat = []
     for name, value in (("rtol", rtol), ("atol", atol), ("min_step", min_step)):
-        if np.ndim(value) or not value >= 0:
-            raise ValueError(f"`{name}` must be a number that is not negative, not {value!r}")
-    if rtol == 0 and atol == 0:
+        numbers = np.asarray(plain(value, name), float)
+        if numbers.shape not in ((), shape if name != "min_step" else ()):
+            wanted = f" or an array of shape {shape}" if name != "min_step" else ""
+            raise ValueError(f"`{name}` has shape {numbers.shape}; give a number{wanted}")
+        if not np.all(numbers >= 0):
+            raise ValueError(f"`{name}` must not be negative, but is {value!r}")
+        flat.append(numbers.reshape(-1) if numbers.ndim else float(numbers))
+    if np.any(np.add(flat[0], flat[1]) == 0):
         raise ValueError("rtol and atol must not both be 0")
+    max_step = plain(max_step, "max_step")
     if not max_step > 0 or max_steps < 1:
         raise ValueError("`max_step` and `max_steps` must be positive.")
-    return Control(float(rtol), float(atol), float(min_step), float(max_step), max_steps=int(max_steps))
+    return Control(flat[0], flat[1], flat[2], float(max_step), max_steps=int(max_steps))
+
+
+def plain(value: Any, name: str) -> Any:
+    """The value itself; ValueError where it is being differentiated: steps carry no derivative."""
+    if is_traced(value):
+        raise ValueError(f"`{name}` of an SDE is not differentiated: the solution is a function of the steps' noise, not of their control")
+    return value
 
 
 def seed_of(seed: int | None) -> int:

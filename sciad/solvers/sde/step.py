@@ -47,7 +47,7 @@ def helpers(method: SRK) -> str:
 
 
 def _source_of_step(plan: Plan) -> str:
-    lines = ["@cfunc(kernel_signature(2, 1))", "def step(t, h, slots):", *plan.header("Y_NEW", "JAC", "ERROR")]
+    lines = ["@cfunc(kernel_signature(2, 1))", "def step(t, h, slots):", *plan.header("Y_NEW", "JAC", "ERROR", "ATOL", "RTOL")]
     for s, stage in enumerate(plan.stages):
         body = plan.move(s)
         if stage.gamma:
@@ -64,17 +64,17 @@ def _source_of_step(plan: Plan) -> str:
 
 
 def _estimate(plan: Plan) -> list[str]:
-    """The mean square of the scaled error estimate, where it is wanted; ERROR holds it, then 1 / n, atol and rtol."""
+    """The mean square of the scaled error estimate, where it is wanted; ERROR holds it, then 1 / n."""
     if not plan.method.adaptive:
         return []
     parts = " + ".join(f"abs({plan.sum(terms)})" for terms in plan.method.error)
     return [
         "if error != 0:",
-        "    total, atol, rtol = 0.0, get(error, 2), get(error, 3)",
+        "    total = 0.0",
         "    for i in range(n):",
         *indent(plan.loads(plan.method.error), 8),
         "        new = get(y_new, i)",
-        f"        ratio = ({parts}) / (atol + rtol * max(abs(get(y, i)), abs(new)))",
+        f"        ratio = ({parts}) / (get(atol, i) + get(rtol, i) * max(abs(get(y, i)), abs(new)))",
         "        total += ratio * ratio + 0.0 * new",
         "    put(error, 0, total * get(error, 1))",
     ]
