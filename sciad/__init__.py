@@ -22,13 +22,13 @@ if TYPE_CHECKING:  # what follows is imported when first asked for
     from sciad.solvers.nonlinear.minimize import minimize
     from sciad.solvers.nonlinear.root import root
     from sciad.solvers.nonlinear.steady_state import steady_state
-    from sciad.solvers.sde import solve_sde
+    from sciad.solvers.sde import ensemble_sde, solve_sde
 
 __all__ = [
     "ConditionWarning", "MissingRule", "PerformanceWarning", "SciadError", "ShapeError", "SolveError", "UnsupportedSyntax", "cache",
-    "check_grads", "checkpoint", "compare_gradients", "custom_jvp", "custom_vjp", "derivative_source", "ensemble", "fit", "fixed_point",
-    "grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "linalg", "minimize", "nn", "optim", "root", "solve_ivp",
-    "solve_sde", "steady_state", "stop_gradient", "value_and_grad", "vjp", "vmap",
+    "check_grads", "checkpoint", "compare_gradients", "custom_jvp", "custom_vjp", "derivative_source", "ensemble", "ensemble_sde", "fit",
+    "fixed_point", "grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "linalg", "minimize", "nn", "optim", "root",
+    "solve_ivp", "solve_sde", "steady_state", "stop_gradient", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
 
 find_adjoints_with(find_adjoint, report_on)
@@ -42,10 +42,10 @@ _LATE = {
     **dict.fromkeys(("hessian", "jacfwd", "jacobian", "jacrev"), "sciad.jacobians"),
     **dict.fromkeys(("fixed_point", "minimize", "root", "steady_state"), "sciad.solvers.nonlinear"),
     "ensemble": "sciad.solvers.ensemble",
-    "solve_sde": "sciad.solvers.sde",
+    **dict.fromkeys(("ensemble_sde", "solve_sde"), "sciad.solvers.sde"),
 }
 _ADJOINTS = {
-    "solve_sde": "sciad.adjoints.sde",
+    **dict.fromkeys(("ensemble_sde", "solve_sde"), "sciad.adjoints.sde"),
     **dict.fromkeys(("fixed_point", "minimize", "root", "steady_state"), "sciad.adjoints.rules"),
 }
 _MODULES = ("cache", "linalg", "nn", "optim")

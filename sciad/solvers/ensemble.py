@@ -24,7 +24,9 @@ from sciad.solvers.ivp import adjoint_of, array_state, flat_tolerance
 from sciad.solvers.methods import find_method
 from sciad.tape import custom_node, is_traced, value_of
 
-__all__ = ["EnsembleResult", "ensemble"]
+__all__ = [
+    "EnsembleResult", "chunks_of", "ensemble", "first_parts", "leaf_bars", "pool_for_way_back", "stacked_parameters", "worker_count",
+]  # fmt: skip
 
 MANY = 64  # solves of one task, at most: short ones should not drown in tasks, long ones should be shared evenly
 
@@ -80,7 +82,7 @@ def ensemble(
     """
     begin = time.perf_counter()
     batch = _Batch(fun, t_span, y0s, tuple(args_batch), tuple(args), method, t_eval, {"rtol": rtol, "atol": atol, **options})
-    pool = executor or ThreadPoolExecutor(workers or _cores())
+    pool = executor or ThreadPoolExecutor(workers or worker_count(None))
     try:
         return batch.run(adjoint, pool, begin)
     finally:
@@ -88,7 +90,11 @@ def ensemble(
             pool.shutdown()
 
 
-def _cores() -> int:
+def worker_count(pool: Any) -> int:
+    """Workers of an executor; where it does not tell, or is None, the cores that this process may use."""
+    known = getattr(pool, "_max_workers", None)
+    if known:
+        return known
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -156,13 +162,7 @@ class _Batch:
         if states.ndim == 0 or not len(states):
             raise ShapeError(f"y0s has shape {states.shape}; give one initial state for each system, (k, *shape)")
         self.k, shape = len(states), states.shape[1:]
-        leaves, structure = tree.flatten(batched)
-        for path, leaf in zip(tree.leaf_paths(structure, "args_batch"), leaves):
-            if np.shape(value_of(leaf))[:1] != (self.k,):
-                shape_of = np.shape(value_of(leaf))
-                raise ShapeError(f"{path} has shape {shape_of}; its first axis must have length {self.k}, one part a system")
-        first = tree.unflatten(structure, [_part(value_of(leaf)) for leaf in leaves])
-        item = (*first, *shared)
+        leaves, item = first_parts(batched, shared, self.k)
         inplace = is_inplace(fun, len(item))
         self.compiled, found = field_for(fun, shape, item, inplace=inplace)
         flat = [*leaves, *tree.flatten(shared)[0]]
@@ -170,29 +170,16 @@ class _Batch:
         places = self.compiled.field.arg_places
         self.batched = [k for k in places if k < n_batched]
         self.leaves = [flat[k] for k in self.batched] + found[len(self.batched) :]
-        self.states, self.ps = np.ascontiguousarray(states.reshape(self.k, -1)), self._parameters()
+        self.states = np.ascontiguousarray(states.reshape(self.k, -1))
+        self.ps = stacked_parameters(self.compiled.field, self.leaves, len(self.batched), self.k)
         t0, t1 = (float(value_of(t)) for t in t_span)
         times = np.array([t1]) if t_eval is None else np.array(t_eval, float)
         options = {**options, **{name: flat_tolerance(options[name], shape) for name in ("rtol", "atol")}}
         self.problem = Problem(fun, inplace, (t0, t1), _plain(item), shape, method, times, options)
 
-    def _parameters(self) -> np.ndarray:
-        """Parameter vectors (k, n_p)."""
-        field = self.compiled.field
-        ps = np.empty((self.k, field.n_p))
-        for number, (slot, leaf) in enumerate(zip(field.slots, self.leaves)):
-            value = np.asarray(value_of(leaf), float)
-            ps[:, slot.part] = value.reshape(self.k, -1) if number < len(self.batched) else value.reshape(1, -1)
-        return ps
-
-    def _chunks(self, workers: int) -> Iterator[slice]:
-        size = max(1, min(MANY, -(-self.k // (4 * workers))))
-        for first in range(0, self.k, size):
-            yield slice(first, min(first + size, self.k))
-
     def run(self, adjoint: Any, pool: Executor, begin: float) -> EnsembleResult:
-        workers = getattr(pool, "_max_workers", None) or _cores()
-        chunks, problem = list(self._chunks(workers)), self.problem
+        workers = worker_count(pool)
+        chunks, problem = list(chunks_of(self.k, workers)), self.problem
         parents = [self.y0s, *self.leaves]
         active = [k for k, x in enumerate(parents) if is_traced(x)]
         local = isinstance(pool, ThreadPoolExecutor)
@@ -208,30 +195,18 @@ class _Batch:
 
         def vjp(ys_bar: Any) -> list:
             bars = np.asarray(ys_bar, float).reshape(self.k, len(problem.times), -1)
-            with going_back(), _pool(pool, local, workers) as again:
+            with going_back(), pool_for_way_back(pool, local, workers) as again:
                 if local:
                     tasks = [again.submit(problem.backward, adjoint, part, bars[c]) for part, c in zip(kept, chunks)]
                 else:
                     tasks = [again.submit(problem.both, adjoint, self.states[c], self.ps[c], bars[c]) for c in chunks]
                 found = [task.result() for task in tasks]
             y_bars, p_bars = (np.concatenate([f[j] for f in found]) for j in (0, 1))
-            full = [y_bars.reshape(np.shape(value_of(self.y0s))), *self._leaf_bars(p_bars)]
+            full = [y_bars.reshape(np.shape(value_of(self.y0s))), *leaf_bars(self.compiled.field, self.leaves, len(self.batched), p_bars)]
             return [full[k] for k in active]
 
         node = custom_node(ys, [parents[k] for k in active], vjp, None, f"ensemble of `{self.compiled.field.name}`")
         return self._result(raws, node, begin)
-
-    def _leaf_bars(self, p_bars: np.ndarray) -> list:
-        bars = []
-        for number, (slot, leaf) in enumerate(zip(self.compiled.field.slots, self.leaves)):
-            if not slot.differentiable:
-                bars.append(None)
-            elif number < len(self.batched):
-                bars.append(p_bars[:, slot.part].reshape(np.shape(value_of(leaf))))
-            else:
-                total = p_bars[:, slot.part].sum(axis=0)
-                bars.append(float(total[0]) if slot.shape is None else total.reshape(slot.shape))
-        return bars
 
     def _stacked(self, raws: list[RawSolution]) -> np.ndarray:
         ys = np.full((self.k, len(self.problem.times), self.states.shape[1]), np.nan)
@@ -245,7 +220,48 @@ class _Batch:
         return EnsembleResult(self.problem.times, ys, status, messages, **counts, seconds=time.perf_counter() - begin)
 
 
-def _pool(pool: Executor, local: bool, workers: int) -> Any:
+def first_parts(batched: tuple, shared: tuple, k: int) -> tuple[list, tuple]:
+    """The leaves of batched arguments, and the arguments of the first system; ShapeError where a first axis is not k."""
+    leaves, structure = tree.flatten(batched)
+    for path, leaf in zip(tree.leaf_paths(structure, "args_batch"), leaves):
+        shape = np.shape(value_of(leaf))
+        if shape[:1] != (k,):
+            raise ShapeError(f"{path} has shape {shape}; its first axis must have length {k}, one part a system")
+    first = tree.unflatten(structure, [_part(value_of(leaf)) for leaf in leaves])
+    return leaves, (*first, *shared)
+
+
+def stacked_parameters(field: Any, leaves: list, n_batched: int, k: int) -> np.ndarray:
+    """Parameter vectors (k, n_p) from the leaves in the vector of a field, the first of which have a part for each system."""
+    ps = np.empty((k, field.n_p))
+    for number, (slot, leaf) in enumerate(zip(field.slots, leaves)):
+        value = np.asarray(value_of(leaf), float)
+        ps[:, slot.part] = value.reshape(k, -1) if number < n_batched else value.reshape(1, -1)
+    return ps
+
+
+def leaf_bars(field: Any, leaves: list, n_batched: int, p_bars: np.ndarray) -> list:
+    """Cotangents of those leaves from those of the parameter vectors (k, n_p); None for what has none."""
+    bars = []
+    for number, (slot, leaf) in enumerate(zip(field.slots, leaves)):
+        if not slot.differentiable:
+            bars.append(None)
+        elif number < n_batched:
+            bars.append(p_bars[:, slot.part].reshape(np.shape(value_of(leaf))))
+        else:
+            total = p_bars[:, slot.part].sum(axis=0)
+            bars.append(float(total[0]) if slot.shape is None else total.reshape(slot.shape))
+    return bars
+
+
+def chunks_of(k: int, workers: int) -> Iterator[slice]:
+    """Systems that make one task."""
+    size = max(1, min(MANY, -(-k // (4 * workers))))
+    for first in range(0, k, size):
+        yield slice(first, min(first + size, k))
+
+
+def pool_for_way_back(pool: Executor, local: bool, workers: int) -> Any:
     """The pool for the way back: threads of its own, because those of the way forward may have ended."""
     from contextlib import nullcontext
 

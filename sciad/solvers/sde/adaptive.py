@@ -78,7 +78,7 @@ def first_length(slots, reals, span):
         return -1.0
     size, slope = 0.0, 0.0
     for i in range(n):
-        scale = get(reals, ATOL) + get(reals, RTOL) * abs(get(y, i))
+        scale = get(get_int(slots, ATOL), i) + get(get_int(slots, RTOL), i) * abs(get(y, i))
         size += (get(y, i) / scale) ** 2
         slope += ((abs(get(work, i)) + 3.0 * abs(get(noise, i))) / scale) ** 2
     size, slope = math.sqrt(size / n), math.sqrt(slope / n)

@@ -11,7 +11,7 @@ from sciad.solvers.sde.brownian import LEAVES, tree_length
 from sciad.solvers.sde.integrate_adaptive import Ragged
 from sciad.solvers.sde.task import Task
 
-__all__ = ["Ending", "SUCCESS"]
+__all__ = ["Ending", "SUCCESS", "mark_unreached", "solved"]
 
 SUCCESS = "The solver successfully reached the end of the integration interval."
 NOT_FINITE = (
@@ -57,6 +57,26 @@ class Ending:
             reason = REASONS[int(codes[bad[0]])].format(max_steps=control.max_steps, smallest=_smallest(task))
             message = f"{_which(bad, task.paths)}after {accepted[bad[0]]} steps, {reason}"
         return cls(int(accepted.sum()), int(rejected.sum()), bad, message)
+
+
+def solved(task: Task) -> tuple[np.ndarray, Ending]:
+    """A plain solve: states (paths, m, n), NaN where a path did not get to, and how the paths ended."""
+    if task.control is not None:
+        ragged = task.walk_adaptively()
+        end = Ending.of_paths(task, ragged)
+        mark_unreached(ragged, end)
+        return ragged.ys, end
+    walked = task.walk()
+    end = Ending.of_grid(task, walked.failed)
+    for path in end.failed:
+        walked.ys[path, task.grid.wanted >= walked.failed[path]] = np.nan
+    return walked.ys, end
+
+
+def mark_unreached(ragged: Ragged, end: Ending) -> None:
+    """NaN in the saved states that failed paths did not get to."""
+    for path in end.failed:
+        ragged.ys[path, ragged.reached(path) :] = np.nan
 
 
 def _smallest(task: Task) -> float:

@@ -19,10 +19,10 @@ __all__ = ["Control", "Ragged", "walk_adaptively"]
 
 @dataclass(frozen=True)
 class Control:
-    """Tolerances and limits of adaptive steps."""
+    """Tolerances, one or one for each component of the flat state, and limits of adaptive steps."""
 
-    rtol: float
-    atol: float
+    rtol: float | np.ndarray
+    atol: float | np.ndarray
     min_step: float = 0.0
     max_step: float = math.inf
     first_step: float = 0.0
@@ -56,7 +56,7 @@ class Ragged:
 
 def walk_adaptively(
     sde: Sde, method: SRK, control: Control, y0: np.ndarray, p: np.ndarray, q: np.ndarray, t_eval: np.ndarray, *, seed: int, paths: int,
-    t_span: tuple[float, float], record: bool = False, progress: Callable[[float], None] | None = None,
+    t_span: tuple[float, float], first_path: int = 0, record: bool = False, progress: Callable[[float], None] | None = None,
 ) -> Ragged:  # fmt: skip
     """Walk every path with steps of its own from y0 (n,), saving at t_eval; with `record`, keep the times of its steps."""
     n, m = sde.n, len(t_eval)
@@ -64,12 +64,13 @@ def walk_adaptively(
     stops = np.append(t_eval, t_span[1]) if not m or t_eval[-1] != t_span[1] else t_eval
     stops, lengths = np.ascontiguousarray(stops, np.float64), _lengths(t_span)
     y0 = np.ascontiguousarray(y0, np.float64)
+    tolerances = [np.array(np.broadcast_to(x, n), float) for x in (control.atol, control.rtol)]
     while True:
         ys, counts = np.empty((paths, m, n)), np.zeros((paths, 4), np.int64)
         times, positions, failed = np.empty((paths, room)), np.zeros((paths, m), np.int64), np.zeros(paths, np.int64)
 
         def make(ys=ys, counts=counts, times=times, positions=positions, failed=failed, room=room) -> Workspace:
-            w = Workspace(sde, method, p, q, t_span, seed, 0, block=1)
+            w = Workspace(sde, method, p, q, t_span, seed, first_path, block=1)
             w.noise(Grid(np.array(t_span), np.zeros(m, np.int64)), 1, 0)
             w.put(TOTAL=paths, Y0=y0, ALL_SAVED=ys, ALL_FAILED=failed, ALL_COUNTS=counts, ALL_POSITIONS=positions, N_TIMES=room)
             w.put(
@@ -81,7 +82,8 @@ def walk_adaptively(
                 N_SNAP=len(lengths),
             )
             w.reals[[s.T_0, s.T_1]] = t_span
-            w.reals[[s.ONE_PER_N, s.ATOL, s.RTOL]] = 1 / n, control.atol, control.rtol
+            w.put(ATOL=tolerances[0], RTOL=tolerances[1])
+            w.reals[s.ONE_PER_N] = 1 / n
             w.reals[[s.MIN_STEP, s.MAX_STEP, s.FIRST_STEP]] = control.min_step, control.max_step, control.first_step
             w.reals[[s.SAFETY, s.SHRINK, s.GROW, s.POWER]] = control.safety, control.shrink, control.grow, method.error_order
             return w

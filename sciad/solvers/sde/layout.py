@@ -23,7 +23,9 @@ from __future__ import annotations
     AREA,  # address of its M space-time Levy areas H = (mean of W over the step) - W(start) - dW / 2, distributed N(0, h / 12)
     LEVY,  # address of its M x M Levy areas; 0: none
     WORK,  # address of scratch memory of the step
-    ERROR,  # address of the mean square of the scaled error, 1 / N, atol and rtol; 0: no estimate wanted
+    ERROR,  # address of the mean square of the scaled error, and of 1 / N; 0: no estimate wanted
+    ATOL,  # addresses of the N absolute and relative tolerances
+    RTOL,
     JAC,  # address of the Jacobian of the drift (t, y, p, J); implicit methods
     # what a reversed or tangent step reads and writes besides
     STEP_BAR,
@@ -105,7 +107,7 @@ from __future__ import annotations
     B_AT,  # address of 16 vectors: W and its integral at the beginning of a step, at its end, its increments and areas, and scratch
     B_LEAVES,  # leaves of the whole tree
     N_SLOTS,
-) = range(92)
+) = range(94)
 
 (
     B_START,  # time where the tree begins
@@ -113,10 +115,8 @@ from __future__ import annotations
     B_LEAF,  # length of a leaf
     T_0,
     T_1,
-    NORM,  # ERROR points here: mean square of the scaled error, 1 / N, atol, rtol
+    NORM,  # ERROR points here: mean square of the scaled error, 1 / N
     ONE_PER_N,
-    ATOL,
-    RTOL,
     MIN_STEP,
     MAX_STEP,
     SAFETY,
@@ -125,7 +125,7 @@ from __future__ import annotations
     POWER,  # the error grows with the step to this power
     FIRST_STEP,  # 0: found
     N_REALS,
-) = range(17)
+) = range(15)
 
 DONE, NEED_ROOM, TOO_MANY_STEPS, STEP_TOO_SMALL, NOT_FINITE, ABORTED = range(6)
 DIAGONAL, SCALAR, MATRIX = range(3)

@@ -66,9 +66,9 @@ def cosine_sine(a):
 
 
 def logarithm(x):
-    """log x for 2**-52 <= x <= 1, to 2 ulp: x = 2**e (1 + f), 1 + f in [sqrt(1/2), sqrt(2)), log(1 + f) by the series of atanh(f / (2 + f)).
+    """log x for 2**-52 <= x <= 1, to 2 ulp: `vmath.log` without its special values, half of its work.
 
-    `vmath.log` without its special values: half of its work.
+    x = 2**e (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)), and log(1 + f) by the series of atanh(f / (2 + f)).
     """
     b = bits(x) + 0x95F619980C433  # 1 less sqrt(1/2), in bits
     e = from_bits((b >> 52) | 0x4330000000000000) - 4503599627371519.0  # 2**52 + 1023

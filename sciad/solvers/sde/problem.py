@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any
@@ -18,7 +20,9 @@ from sciad.solvers.sde.program import SRK
 from sciad.solvers.sde.source import takes_many
 from sciad.solvers.sde.step import noise_shape, step_kernel, work_size
 
-__all__ = ["Sde", "Grid", "Workspace", "fixed_grid", "block_size", "noise_row", "run_blocks", "shape_code", "NOISE_SEGMENT"]
+__all__ = [
+    "NOISE_SEGMENT", "Grid", "Sde", "Workspace", "block_size", "fixed_grid", "in_this_thread", "noise_row", "run_blocks", "shape_code",
+]  # fmt: skip
 
 NOISE_SEGMENT = 64  # steps whose increments are made at a time: they stay in the cache
 COLUMNS = 32  # Brownian motions that are advanced together, at least
@@ -141,8 +145,23 @@ class Workspace:
         self.put(WANTED=np.ascontiguousarray(grid.wanted, np.int64))
 
 
+_HERE = threading.local()
+
+
+@contextmanager
+def in_this_thread() -> Iterator[None]:
+    """Solves of this thread start no others: many solves share the cores already."""
+    before, _HERE.alone = getattr(_HERE, "alone", False), True
+    try:
+        yield
+    finally:
+        _HERE.alone = before
+
+
 def threads() -> int:
-    """Cores that this process may use."""
+    """Threads that a solve may use: one for each core of this process, or this one alone."""
+    if getattr(_HERE, "alone", False):
+        return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

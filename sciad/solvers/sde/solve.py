@@ -16,7 +16,7 @@ from sciad.progress import fraction_bar
 from sciad.solvers.fields import Compiled, field_for, is_inplace
 from sciad.solvers.sde.brownian import Brownian
 from sciad.solvers.sde.catalogue import find_sde_method
-from sciad.solvers.sde.ending import Ending
+from sciad.solvers.sde.ending import Ending, mark_unreached, solved
 from sciad.solvers.sde.integrate_adaptive import Control
 from sciad.solvers.sde.problem import Grid, Sde, fixed_grid
 from sciad.solvers.sde.program import SRK
@@ -26,7 +26,7 @@ from sciad.solvers.sde.task import Task
 from sciad.tape import array, custom_node, is_traced, value_of
 from sciad.tree import tree_map
 
-__all__ = ["solve_sde", "register_sde_adjoints"]
+__all__ = ["SdeProblem", "check_numbers", "find_adjoint", "fixed_steps", "solve_sde", "register_sde_adjoints", "seed_of", "step_control"]
 
 _ADJOINTS: dict[str, Any] = {}
 
@@ -38,7 +38,7 @@ def register_sde_adjoints(table: dict[str, Any]) -> None:
 
 def solve_sde(
     drift: Callable, diffusion: Callable, t_span: Any, y0: Any, method: Any = "auto", t_eval: Any = None, args: Any = None, *,
-    noise: str = "diagonal", calculus: str = "ito", dt: float | None = None, rtol: float = 1e-2, atol: float = 1e-2,
+    noise: str = "diagonal", calculus: str = "ito", dt: float | None = None, rtol: Any = 1e-2, atol: Any = 1e-2,
     paths: int | None = None, seed: int | None = None, adjoint: Any = "auto", progress: bool = False,
     min_step: float = 0.0, max_step: float = math.inf, max_steps: int = 100_000, levy_pieces: int | None = None,
 ) -> SdeResult:  # fmt: skip
@@ -47,11 +47,12 @@ def solve_sde(
     `noise` says what `diffusion` returns: "diagonal", the shape of y, a Brownian motion for each component; "scalar", the shape of y, one
     Brownian motion for all; "additive" or "general", the shape of y followed by m, for m Brownian motions ("additive" also promises that
     it does not depend on y, "diagonal" that component i depends on component i of y only).  `calculus`: "ito" or "stratonovich".
-    `dt`: size of fixed steps, cut where a saved time lies between; None: adaptive steps under `rtol` and `atol`, between `min_step` and
-    `max_step`, at most `max_steps` for each path.  `t_eval` (m,): sorted times to save at, all of them met by steps; None: every step, or
-    with adaptive steps and `paths`, where each path has steps of its own, the two ends.  `paths=k` solves k independent paths on all cores;
-    `.ys` is then (k, m, *shape).  `seed` fixes the Brownian motion of every path as a function of time, whatever the steps; None draws one,
-    which is `.seed`.  `levy_pieces`: pieces of a step for the Levy areas of method "Milstein" with general noise; None: about 1 / dt.
+    `dt`: size of fixed steps, cut where a saved time lies between; None: adaptive steps under `rtol` and `atol` (numbers, or of y's
+    shape), between `min_step` and `max_step`, at most `max_steps` for each path.  `t_eval` (m,): sorted times to save at, all of them met
+    by steps; None: every step, or with adaptive steps and `paths`, where each path has steps of its own, the two ends.  `paths=k` solves
+    k independent paths on all cores; `.ys` is then (k, m, *shape).  `seed` fixes the Brownian motion of every path as a function of time,
+    whatever the steps; None draws one, which is `.seed`.  `levy_pieces`: pieces of a step for the Levy areas of method "Milstein" with
+    general noise; None: about 1 / dt.
 
     Differentiable with respect to y0, every float in `args`, and every float that compiled functions close over.  `adjoint`: "auto",
     "discrete" (pathwise, exact for the steps taken), "backsolve", "forward", "direct", or an object of `sciad.adjoints`.  A plain solve
@@ -59,23 +60,20 @@ def solve_sde(
     ValueError and ShapeError for bad arguments.
     """
     begin = time.perf_counter()
-    problem = _Problem(drift, diffusion, t_span, y0, t_eval, args, noise)
-    seed = _seed(seed)
+    problem = SdeProblem(drift, diffusion, t_span, y0, t_eval, args, noise)
+    seed = seed_of(seed)
     chosen = find_sde_method(
         method, noise, calculus, dt is None, lambda: is_stiff(problem.sde.drift, problem.t_span, problem.y0, problem.p, dt)
     )
-    if paths is not None and (int(paths) != paths or paths < 1):
-        raise ValueError(f"paths must be a positive whole number or None, not {paths!r}")
-    if dt is not None and not (dt > 0 and math.isfinite(dt)):
-        raise ValueError(f"dt must be positive and finite, not {dt!r}; t_span gives the direction")
+    check_numbers(paths, dt)
     task = Task(problem.sde, chosen, problem.y0, problem.p, problem.q, problem.t_span, seed, int(paths or 1), calculus)
     bar = fraction_bar(f"solve_sde, {chosen.name}") if progress else nullcontext()
     with bar as tell:
         if dt is None:
-            control = _control(rtol, atol, min_step, max_step, max_steps)
+            control = step_control(rtol, atol, min_step, max_step, max_steps, problem.shape)
             times, ys, end = problem.adaptive(task.with_(control=control, progress=tell), adjoint, paths is None)
         else:
-            grid = _grid(problem, chosen, float(dt), levy_pieces)
+            grid = fixed_steps(problem, chosen, float(dt), levy_pieces)
             times = grid.times[grid.wanted]
             ys, end = problem.fixed(task.with_(grid=grid, progress=tell), adjoint)
     brownian = Brownian(seed, problem.t_span, problem.sde.m, task.paths)
@@ -86,25 +84,50 @@ def solve_sde(
     )  # fmt: skip
 
 
-def _grid(problem: _Problem, method: SRK, dt: float, levy_pieces: int | None) -> Grid:
+def check_numbers(paths: int | None, dt: float | None) -> None:
+    """ValueError where the number of paths or the size of steps is none."""
+    if paths is not None and (int(paths) != paths or paths < 1):
+        raise ValueError(f"paths must be a positive whole number or None, not {paths!r}")
+    if dt is not None and not (plain(dt, "dt") > 0 and math.isfinite(dt)):
+        raise ValueError(f"dt must be positive and finite, not {dt!r}; t_span gives the direction")
+
+
+def fixed_steps(problem: SdeProblem, method: SRK, dt: float, levy_pieces: int | None) -> Grid:
+    """The grid of steps of size dt, and the pieces of a step for Levy areas."""
     grid = fixed_grid(problem.t_span, dt, problem.t_eval)
     if not method.levy or problem.sde.m == 1:
         return grid
     return Grid(grid.times, grid.wanted, levy_pieces or max(1, math.ceil(abs(problem.t_span[1] - problem.t_span[0]) / dt)))
 
 
-def _control(rtol: float, atol: float, min_step: float, max_step: float, max_steps: int) -> Control:
+def step_control(rtol: Any, atol: Any, min_step: float, max_step: float, max_steps: int, shape: tuple[int, ...]) -> Control:
+    """Tolerances, numbers or of the state's shape, and limits, checked."""
+    flat = []
     for name, value in (("rtol", rtol), ("atol", atol), ("min_step", min_step)):
-        if np.ndim(value) or not value >= 0:
-            raise ValueError(f"`{name}` must be a number that is not negative, not {value!r}")
-    if rtol == 0 and atol == 0:
+        numbers = np.asarray(plain(value, name), float)
+        if numbers.shape not in ((), shape if name != "min_step" else ()):
+            wanted = f" or an array of shape {shape}" if name != "min_step" else ""
+            raise ValueError(f"`{name}` has shape {numbers.shape}; give a number{wanted}")
+        if not np.all(numbers >= 0):
+            raise ValueError(f"`{name}` must not be negative, but is {value!r}")
+        flat.append(numbers.reshape(-1) if numbers.ndim else float(numbers))
+    if np.any(np.add(flat[0], flat[1]) == 0):
         raise ValueError("rtol and atol must not both be 0")
+    max_step = plain(max_step, "max_step")
     if not max_step > 0 or max_steps < 1:
         raise ValueError("`max_step` and `max_steps` must be positive.")
-    return Control(float(rtol), float(atol), float(min_step), float(max_step), max_steps=int(max_steps))
+    return Control(flat[0], flat[1], flat[2], float(max_step), max_steps=int(max_steps))
 
 
-def _seed(seed: int | None) -> int:
+def plain(value: Any, name: str) -> Any:
+    """The value itself; ValueError where it is being differentiated: steps carry no derivative."""
+    if is_traced(value):
+        raise ValueError(f"`{name}` of an SDE is not differentiated: the solution is a function of the steps' noise, not of their control")
+    return value
+
+
+def seed_of(seed: int | None) -> int:
+    """The seed, checked, or one drawn."""
     if seed is None:
         return secrets.randbits(64)
     if isinstance(seed, (bool, float)) or int(seed) != seed or not 0 <= seed < 2**64:
@@ -112,7 +135,7 @@ def _seed(seed: int | None) -> int:
     return int(seed)
 
 
-class _Problem:
+class SdeProblem:
     """Arguments of `solve_sde`, checked: compiled fields, flat values, and what the result depends on."""
 
     def __init__(self, drift: Callable, diffusion: Callable, t_span: Any, y0: Any, t_eval: Any, args: Any, noise: str) -> None:
@@ -153,13 +176,10 @@ class _Problem:
         with self._python_errors():
             if self.traced:
                 return self._traced(task, find_adjoint(adjoint)), Ending(task.grid.n_steps * task.paths)
-            walked = task.walk()
-            if walked.failed.any():
-                self._reraise()
-        end = Ending.of_grid(task, walked.failed)
-        for path in end.failed:
-            walked.ys[path, task.grid.wanted >= walked.failed[path]] = np.nan
-        return self._shaped(walked.ys), end
+            ys, end = solved(task)
+            if len(end.failed):
+                self.reraise()
+        return self._shaped(ys), end
 
     def adaptive(self, task: Task, adjoint: Any, single: bool) -> tuple[np.ndarray, Any, Ending]:
         """Saved times, states (paths, m, *shape) with steps of its own for every path, and how the paths ended."""
@@ -173,7 +193,7 @@ class _Problem:
                 return wanted, ys, Ending.of_paths(task, ragged)
             ragged = task.walk_adaptively(record=everywhere)
             if ragged.counts[:, 2].any():
-                self._reraise()
+                self.reraise()
         end = Ending.of_paths(task, ragged)
         if self.traced and len(end.failed):
             raise SolveError(f"the SDE to be differentiated failed: {end.message}")
@@ -181,8 +201,7 @@ class _Problem:
             grid = ragged.grid(0, wanted=False)
             ys, _ = self.fixed(task.with_(grid=grid, control=None, progress=None), adjoint)
             return grid.times, ys, end
-        for path in end.failed:
-            ragged.ys[path, ragged.reached(path) :] = np.nan
+        mark_unreached(ragged, end)
         return wanted, self._shaped(ragged.ys), end
 
     def _shaped(self, ys: np.ndarray) -> np.ndarray:
@@ -194,10 +213,10 @@ class _Problem:
         try:
             yield
         except SolveError:
-            self._reraise()
+            self.reraise()
             raise
 
-    def _reraise(self) -> None:
+    def reraise(self) -> None:
         """Raise what a function that runs in Python raised."""
         for compiled in self.fields:
             if hasattr(compiled.field, "reraise"):

@@ -27,7 +27,9 @@ def work_size(method: SRK, shape: str, n: int, m: int) -> int:
 
 
 def step_kernel(method: SRK, shape: str, m: int) -> int:
-    """Address of ``int64 step(t, h, slots)``: 0, 1 (and up, for several paths) where a function aborted, 2 where an equation was not solved."""
+    """Address of ``int64 step(t, h, slots)``: 0, or 2 where an implicit equation was not solved, or where a function aborted 1, and with
+    COUNT paths 1 + the place of the path.
+    """
     if not isinstance(method, SRK):
         return method.step
     return _step_kernel(method, shape, *kernel_sizes(method, m))
@@ -45,7 +47,7 @@ def helpers(method: SRK) -> str:
 
 
 def _source_of_step(plan: Plan) -> str:
-    lines = ["@cfunc(kernel_signature(2, 1))", "def step(t, h, slots):", *plan.header("Y_NEW", "JAC", "ERROR")]
+    lines = ["@cfunc(kernel_signature(2, 1))", "def step(t, h, slots):", *plan.header("Y_NEW", "JAC", "ERROR", "ATOL", "RTOL")]
     for s, stage in enumerate(plan.stages):
         body = plan.move(s)
         if stage.gamma:
@@ -62,17 +64,17 @@ def _source_of_step(plan: Plan) -> str:
 
 
 def _estimate(plan: Plan) -> list[str]:
-    """The mean square of the scaled error estimate, where it is wanted; ERROR holds it, then 1 / n, atol and rtol."""
+    """The mean square of the scaled error estimate, where it is wanted; ERROR holds it, then 1 / n."""
     if not plan.method.adaptive:
         return []
     parts = " + ".join(f"abs({plan.sum(terms)})" for terms in plan.method.error)
     return [
         "if error != 0:",
-        "    total, atol, rtol = 0.0, get(error, 2), get(error, 3)",
+        "    total = 0.0",
         "    for i in range(n):",
         *indent(plan.loads(plan.method.error), 8),
         "        new = get(y_new, i)",
-        f"        ratio = ({parts}) / (atol + rtol * max(abs(get(y, i)), abs(new)))",
+        f"        ratio = ({parts}) / (get(atol, i) + get(rtol, i) * max(abs(get(y, i)), abs(new)))",
         "        total += ratio * ratio + 0.0 * new",
         "    put(error, 0, total * get(error, 1))",
     ]

@@ -49,12 +49,12 @@ class Task:
         """Solve with steps of its own for every path; with `record`, keep their times."""
         return walk_adaptively(
             self.sde, self.method, self.control, self.y0, self.p, self.q, self.t_eval, seed=self.seed, paths=self.paths, t_span=self.t_span,
-            record=record, progress=self.progress,
+            first_path=self.first_path, record=record, progress=self.progress,
         )  # fmt: skip
 
     def path(self, ragged: Ragged, path: int) -> Task:
         """One path of an adaptive solve as a task of its own, over the grid of the steps that were taken."""
-        return self.with_(grid=ragged.grid(path), control=None, first_path=path, paths=1, progress=None)
+        return self.with_(grid=ragged.grid(path), control=None, first_path=self.first_path + path, paths=1, progress=None)
 
     def with_(self, **changes: Any) -> Task:
         """The same with other fields."""

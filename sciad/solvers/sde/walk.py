@@ -194,7 +194,7 @@ def walk_segment(slots, path, count, first, last):
 
 def walk_block(slots, reals):
     """All steps of a block of paths; FAILED tells how each ended.  Where steps take all paths at once and one fails, each goes on alone."""
-    paths, n_steps, segment, n = get_int(slots, PATHS), get_int(slots, N_STEPS), get_int(slots, SEGMENT), get_int(slots, N)
+    paths, n_steps, segment = get_int(slots, PATHS), get_int(slots, N_STEPS), get_int(slots, SEGMENT)
     together = get_int(slots, TOGETHER)
     plant(slots, reals)
     save(slots, 0, paths, 0, get_int(slots, STATE))

@@ -96,6 +96,21 @@ def test_limits():
             solve_sde(growth, noise, (0.0, 1.0), Y0, args=(A, B), **options)
 
 
+def test_tolerances_of_components():
+    """Equal ones are the number, bit for bit; one that is loose leaves the steps to the others."""
+    def steps(**tolerances):
+        sol = solve_sde(growth, noise, (0.0, 1.0), Y0, "SRIW1", args=(A, B), seed=3, paths=20, **tolerances)
+        return sol.naccept, sol.ys
+
+    number, vector = steps(rtol=1e-3, atol=1e-4), steps(rtol=np.array([1e-3, 1e-3]), atol=[1e-4, 1e-4])
+    assert number[0] == vector[0]
+    np.testing.assert_array_equal(number[1], vector[1])
+    assert steps(rtol=1e-3, atol=[1e3, 1e3])[0] < 0.2 * number[0]
+    assert 0.2 * number[0] < steps(rtol=1e-3, atol=[1e3, 1e-4])[0] < number[0]
+    with pytest.raises(ValueError, match=r"`atol` has shape \(3,\); give a number or an array of shape \(2,\)"):
+        steps(atol=[1.0, 1.0, 1.0])
+
+
 def test_blow_up_is_told_for_every_path():
     def cube(t, y, a, b):
         return y**3

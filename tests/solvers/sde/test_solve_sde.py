@@ -28,9 +28,9 @@ def matrix(t, y, a):
     return np.array([[0.1, 0.2 * y[0], 0.0], [0.0, 0.1, 0.3 * y[1]]])
 
 
-def solve(*args, g=diffusion, y0=(1.0, 2.0), **options):
+def solve(*args, g=diffusion, y0=(1.0, 2.0), t_span=(0.0, 1.0), **options):
     options = {"args": (0.7,), "dt": 0.1, "seed": 3, **options}
-    return solve_sde(drift, g, (0.0, 1.0), np.array(y0), *args, **options)
+    return solve_sde(drift, g, t_span, np.array(y0), *args, **options)
 
 
 def test_shapes():
@@ -149,6 +149,18 @@ def test_functions_that_do_not_compile_run_in_python():
 def test_bad_arguments(options, error, text):
     with pytest.raises(error, match=text):
         solve(**options)
+
+
+@pytest.mark.parametrize("name", ["t_span", "t_eval", "dt", "rtol", "atol"])
+def test_what_is_not_differentiated_refuses(name):
+    """Never a silent zero: times, steps and tolerances raise where they are being differentiated."""
+    def loss(x):
+        given = {"t_span": {"t_span": (0.0, x)}, "t_eval": {"t_eval": x * np.array([0.5, 1.0])}}.get(name, {name: 0.1 * x})
+        extra = {"method": "SRIW1", "dt": None} if name in ("rtol", "atol") else {}
+        return np.sum(solve(**{**extra, **given}).ys)
+
+    with pytest.raises(ValueError, match="not differentiated"):
+        sciad.grad(loss)(1.0)
 
 
 def test_unknown_adjoint():
