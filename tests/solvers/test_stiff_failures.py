@@ -5,6 +5,7 @@ import pytest
 
 from sciad.field import Field
 from sciad.solvers.integrate import integrate
+from sciad.solvers.linear import Sparse
 from sciad.solvers.methods import METHODS
 from sciad.solvers.rhs import Rhs
 from sciad.solvers.status import Status
@@ -122,3 +123,25 @@ def test_fixed_steps_that_break():
     square = compiled(blows_up)
     solution = integrate(square, (0.0, 4.0), np.ones(1), np.empty(0), "KenCarp4", fixed_step=0.5)
     assert solution.status == Status.BAD_STATE
+
+
+@pytest.mark.parametrize("method", STIFF)
+def test_smallest_step_of_the_user(square, method):
+    solution = integrate(square, (0.0, 2.0), np.ones(1), np.empty(0), method, rtol=1e-8, atol=1e-10, min_step=1e-4)
+    assert solution.status == Status.STEP_TOO_SMALL
+    assert "min_step = 0.0001" in solution.message
+    assert solution.t[-1] < 1.0
+
+
+def one_way(dy, t, y):
+    dy[0] = 1e30 * y[1]
+    dy[1] = 0.0 * y[0]
+
+
+@pytest.mark.parametrize("method", ["Rodas5P", "KenCarp4", "NDF"])
+def test_singular_iteration_matrix(method):
+    """Without row exchanges the first pivot is nothing beside its row, whatever the step."""
+    solution = integrate(compiled(one_way, 2), (1.0, 2.0), np.array([1.0, 0.0]), np.empty(0), method, linear=Sparse(np.ones((2, 2))))
+    assert solution.status == Status.STEP_TOO_SMALL
+    assert "iteration matrix" in solution.message
+    assert "check the Jacobian" in solution.message
