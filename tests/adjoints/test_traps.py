@@ -10,7 +10,7 @@ from sciad.adjoints import Discrete
 
 ADJOINTS = ["auto", "discrete", "gauss", "quadrature", "interpolating", "backsolve", "forward"]
 WAYS = [("Tsit5", adjoint) for adjoint in ADJOINTS]
-WAYS += [(method, adjoint) for method in ("NDF", "KenCarp4") for adjoint in ("discrete", "gauss", "forward")]
+WAYS += [("NDF", "discrete"), ("NDF", "gauss"), ("KenCarp4", "discrete")]
 LOOSE = {"rtol": 1e-8, "atol": 1e-8}
 TIGHT = {"rtol": 1e-10, "atol": 1e-11}
 
@@ -84,9 +84,8 @@ def test_loss_on_the_initial_point_and_arrays_changed_by_the_caller(method, adjo
     np.testing.assert_allclose(pullback(np.array([[0.0], [1.0]]))[1][0], -2.0 * np.exp(-1.1), rtol=1e-7)
 
 
-@pytest.mark.parametrize("n", [20, 21, 50, 51, 60, 61, 100, 101])
-@pytest.mark.parametrize("method", ["auto", "NDF", "Rodas5P"])
-def test_sizes_at_which_something_changes(n, method):
+@pytest.mark.parametrize(("method", "n"), [*[("auto", n) for n in (50, 51, 60, 61)], *[("NDF", n) for n in (20, 21, 100, 101)]])
+def test_sizes_at_which_something_changes(method, n):
     """Linear algebra, Jacobian reuse and the choice of methods change with n; y_i' = -p_i y_i has a closed form."""
 
     def fun(dy, t, y, p):
