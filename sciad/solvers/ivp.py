@@ -234,8 +234,6 @@ class _Solve:
     def _with_events(self, adjoint: Any, dense_output: bool, events: list[Event], args: tuple) -> OdeResult:
         traced = any(map(is_traced, [*self.parents, *[x for event in events for x in event.leaves]]))
         budget = self.options["max_steps"]
-        if traced and self.options["mass"] is not None:
-            raise SolveError("events in a solve with a mass matrix are not differentiated; leave events or mass_matrix out")
 
         def plain(y0: np.ndarray, t0: float, watch: Any) -> RawSolution:
             nonlocal budget

@@ -220,12 +220,40 @@ def test_neither_symmetric_nor_diagonal_and_singular(method, adjoint, rng):
     np.testing.assert_allclose(found[1], differences(lambda q: reduced(y0, q), p), rtol=1e-6, atol=1e-8)
 
 
-def test_mass_matrix_and_events_are_not_differentiated():
+def test_mass_matrix_is_not_differentiated():
     with pytest.raises(sciad.SciadError, match="mass_matrix"):
         sciad.grad(lambda m: sciad.solve_ivp(lambda t, y: -y, (0, 1), np.ones(2), t_eval=[1.0], mass_matrix=m).ys.sum())(2.0 * np.eye(2))
-    with pytest.raises(SolveError, match="events"):
-        sciad.grad(
-            lambda p: sciad.solve_ivp(
-                linear, (0, 1), np.ones(2), t_eval=[1.0], args=(p,), mass_matrix=SINGULAR, events=lambda t, y, p: y[0] - 0.5
-            ).ys.sum()
-        )(np.ones(2))
+
+
+@pytest.mark.parametrize(("method", "adjoint"), [*[("Rodas5P", a) for a in ("auto", "gauss", "forward")], ("RadauIIA5", "discrete")])
+def test_events(method, adjoint, rng):
+    """An event of the algebraic variable, with an effect that is not consistent: its time, state and parameters, y0, t0."""
+    weights, times = rng.normal(size=(3, 2)), np.array([0.3, 1.0, 1.7])
+
+    def fun(t, y, p, c):
+        return [-p[0] * y[0] + y[1], y[0] + y[1] - p[1] * np.sin(t)]
+
+    def reached(t, y, p, c):
+        return y[1] - c
+
+    reached.direction = 1
+    reached.apply = lambda t, y, p, c: np.array([y[0] - 0.3 * p[0], 5.0], like=y)
+
+    def loss(x):
+        options = {"rtol": 1e-10, "atol": 1e-11, "mass_matrix": SINGULAR, "adjoint": adjoint, "events": reached}
+        sol = sciad.solve_ivp(fun, (x[5], 2.0), x[:2], method, times, args=(x[2:4], x[4]), **options)
+        return (weights * sol.ys).sum() + 3.0 * sol.t_events[0][0] + (sol.y_events[0][0] * weights[0]).sum()
+
+    def exact(x):
+        p, c, t, e = x[2:4], x[4], 0.24, 1e-6
+        for _ in range(20):
+            below, here, above = (closed_form(t + k * e, x[5], x[0], p)[1] for k in (-1, 0, 1))
+            t -= (here - c) * 2 * e / (above - below)
+        at = closed_form(t, x[5], x[0], p)
+        saved = closed_form(times, t, at[0] - 0.3 * p[0], p)
+        return np.sum(weights * saved) + 3.0 * t + np.sum(at * weights[0])
+
+    x = np.array([0.7, 9.0, 1.5, 2.0, -0.05, 0.1])
+    value, found = sciad.value_and_grad(loss)(x)
+    assert value == pytest.approx(exact(x), rel=1e-7)
+    np.testing.assert_allclose(found, differences(exact, x), rtol=2e-6, atol=1e-8)
