@@ -118,7 +118,7 @@ def test_a_factorisation_in_place_keeps_nothing():
 def ring(x, dt, steps):
     n = x.size
     y = x.copy()
-    dy = np.empty(n)
+    dy = 0.0 * x
     for _ in range(steps):
         for i in range(n):
             dy[i] = (y[(i + 1) % n] - y[i - 2]) * y[i - 1] - y[i]
