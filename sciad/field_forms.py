@@ -207,17 +207,6 @@ class Forms:
         return tidy(region), y_dot, p_dot, dy_dot
 
     @cached_property
-    def jac_dot(self) -> int:
-        """Address of ``jac_dot(t, y, y_dot, p, p_dot, out)``, d(f_y y_dot + f_p p_dot) / dy, row-major (m, n)."""
-        pushed, y_dot, p_dot, dy_dot = self._tangent()
-        region = jacobian(pushed, self.y, dy_dot, self.n, self.m)
-        out = region.params[-1]
-        region.params = [p for p in region.params if p is not dy_dot]
-        self._scratch(region, [(dy_dot, self.m)])
-        buffers = [(self.y, self.n), (y_dot, self.n), (self.p, self.n_p), (p_dot, self.n_p), (out, self.m * self.n)]
-        return self._compile("jac_dot", [self.t], buffers, tidy(region))
-
-    @cached_property
     def jvp_dot(self) -> int:
         """Address of ``jvp_dot(t, t_two, y, y_two, y_dot, y_dot_two, p, p_dot, out)``.
 

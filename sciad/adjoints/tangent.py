@@ -19,8 +19,27 @@ import numpy as np
 
 from sciad.adjoints.primal import forward_solve, saved_derivatives, state_derivative
 from sciad.adjoints.reverse_rhs import address
+from sciad.adjoints.tangent_layout import (
+    NAMES,
+    S_J,
+    S_JAC,
+    S_JVP,
+    S_JVP_DOT,
+    S_K,
+    S_MOVED,
+    S_N,
+    S_NP,
+    S_P,
+    S_P_DOT,
+    S_SIZE,
+    S_Y,
+    S_ZEROS,
+)  # fmt: skip
+from sciad.adjoints.tangent_solver import TangentBlock, block_jacobian_address
 from sciad.backend import call_address
-from sciad.errors import MissingRule, SciadError
+from sciad.errors import SciadError
+from sciad.solvers.linear.choice import choose_linear
+from sciad.solvers.linear.krylov import Krylov
 from sciad.solvers.link import HEADER, load_kernels, source_of
 from sciad.solvers.memory import get, get_int, put
 from sciad.solvers.methods import find_method
@@ -28,24 +47,8 @@ from sciad.solvers.rhs import Rhs
 
 __all__ = ["RECORDS", "Tangents", "directional"]
 
-TIGHTEST = 3e-11  # relative tolerance of tangents: the Oregonator at 1e-11 takes 20 to 100 times the steps without this limit
+TIGHTEST = 3e-11  # relative tolerance of tangents: explicit steps on the Oregonator at 1e-11/1e-14 are 100 times as many without this limit
 RECORDS = ("dense_output", "store", "max_states")  # options that keep what a solve passes through
-(
-    S_JVP,  # address of the derivative of the right-hand side
-    S_P,
-    S_N,
-    S_NP,
-    S_K,  # number of tangents
-    S_P_DOT,  # address of the directions d_j, S_K rows of S_NP
-    S_JAC,  # for implicit methods: address of the Jacobian of the right-hand side, memory for two of them, a state, parameters
-    S_J,
-    S_Y,
-    S_MOVED,
-    S_JAC_DOT,  # address of the derivative of the tangents' equations with respect to y; 0: central differences of the Jacobian
-    S_JVP_DOT,  # address of its products, and of those with t
-    S_ZEROS,  # zeros, as many as there are parameters
-    S_SIZE,
-) = range(14)
 
 
 @dataclass(frozen=True)
@@ -63,34 +66,38 @@ class Tangents:
         context = np.zeros(S_SIZE)
         context.view(np.int64)[: S_P_DOT + 1] = rhs.jvp(), address(p), n, rhs.n_p, len(p_dot), address(p_dot)
         alive: list[Any] = [rhs, p, p_dot, context]
-
-        def jac() -> int:
-            places, memory = context.view(np.int64), np.zeros(2 * n * n + n + rhs.n_p)
-            places[S_JAC], places[S_JAC_DOT], places[S_J] = rhs.jac(), _offered(rhs.jac_dot), address(memory)
-            places[S_Y], places[S_MOVED] = address(memory) + 16 * n * n, address(memory) + 8 * (2 * n * n + n)
-            alive.append(memory)
-            return _compiled().tangent_jacobian.address
-
-        def jvp() -> int:
-            zeros = np.zeros(max(rhs.n_p, 1))
-            second = _offered(rhs.jvp_dot)
-            if second == 0:
-                raise MissingRule("products with the Jacobian of the tangents need second derivatives of the right-hand side")
-            context.view(np.int64)[[S_JVP_DOT, S_ZEROS]] = second, address(zeros)
-            alive.append(zeros)
-            return _compiled().tangent_jvp.address
-
-        whole = n * (1 + len(p_dot))
-        both = Rhs(_compiled().tangent_rhs.address, whole, S_SIZE, jac=jac, jvp=jvp, autonomous=rhs.autonomous, owner=alive)
-        options = dict(options)
+        method, options = find_method(options.get("method", "Tsit5")), {k: v for k, v in options.items() if k != "method"}
+        forms = {} if getattr(method, "implicit", True) is False else self._implicit(rhs, t_span, y0, p, method, options, context, alive)
+        both = Rhs(_compiled().tangent_rhs.address, n * (1 + len(p_dot)), S_SIZE, **forms, autonomous=rhs.autonomous, owner=alive)
         if options.get("fixed_step") is None:
             options |= self._tolerances(options, n, p, y0_dot, p_dot)
-        method = find_method(options.pop("method", "Tsit5"))
         if options.get("mass") is not None:  # the consistent initial tangents are the derivatives of the consistent initial state
             options["mass"] = np.kron(np.eye(1 + len(p_dot)), options["mass"])
         solution = forward_solve(both, t_span, np.concatenate([y0, y0_dot.ravel()]), context, method, t_eval, options, with_mass=True)
         states = solution.ys.reshape(len(solution.t), 1 + len(p_dot), n)
         return solution, np.ascontiguousarray(states[:, 0]), states[:, 1:].transpose(1, 0, 2)
+
+    @staticmethod
+    def _implicit(rhs: Rhs, t_span, y0, p, method: Any, options: dict[str, Any], context: np.ndarray, alive: list) -> dict[str, Callable]:
+        """Jacobian and products of the whole system, for implicit methods; linear algebra by blocks goes to the options, where it can."""
+        n, places, k = rhs.n, context.view(np.int64), int(context.view(np.int64)[S_K])
+        memory, zeros = np.zeros(2 * n * n + n + rhs.n_p), np.zeros(max(n, rhs.n_p))
+        places[[S_JVP_DOT, S_ZEROS, S_J]] = _offered(rhs.jvp_dot), address(zeros), address(memory)
+        places[[S_Y, S_MOVED]] = address(memory) + 16 * n * n, address(memory) + 8 * (2 * n * n + n)
+        alive += [memory, zeros]
+        blocks = False
+        if options.get("mass") is None and places[S_JVP_DOT] != 0:
+            wish = "dense" if options.get("linear") is None and getattr(method, "complex", False) else options.get("linear")
+            inner = choose_linear(wish, rhs, float(t_span[0]), y0, p)
+            blocks = not isinstance(inner, Krylov)
+            if blocks:
+                options["linear"] = TangentBlock(context, k, inner)
+
+        def jac() -> int:
+            places[S_JAC] = rhs.jac()
+            return block_jacobian_address() if blocks else _compiled().tangent_jacobian.address
+
+        return {"jac": jac} | ({"jvp": lambda: _compiled().tangent_jvp.address} if places[S_JVP_DOT] != 0 else {})
 
     def _tolerances(self, options: dict[str, Any], n: int, p, y0_dot: np.ndarray, p_dot: np.ndarray) -> dict[str, Any]:
         """rtol and atol of the whole system: its error norm is that of y, plus those of the tangents if they count.
@@ -181,12 +188,15 @@ def tangent_jacobian(t, z, c, out):
                 put(out, size * (n * block + i) + n * block + j, get(one, n * i + j))
     for block in range(1, 1 + k):
         s, p_dot = z + 8 * n * block, get_int(c, S_P_DOT) + 8 * n_p * (block - 1)
-        if get_int(c, S_JAC_DOT) != 0:
-            if code == 0:
-                code = call_address(get_int(c, S_JAC_DOT), t, z, s, p, p_dot, one)
-            for i in range(n):
-                for j in range(n):
-                    put(out, size * (n * block + i) + j, get(one, n * i + j))
+        if get_int(c, S_JVP_DOT) != 0:
+            for j in range(n):
+                for i in range(n):
+                    put(y, i, 1.0 if i == j else 0.0)
+                    put(one, i, 0.0)
+                if code == 0:
+                    code = call_address(get_int(c, S_JVP_DOT), t, 0.0, z, y, s, get_int(c, S_ZEROS), p, p_dot, one)
+                for i in range(n):
+                    put(out, size * (n * block + i) + j, get(one, i))
             continue
         h = step_along(n, z, s, 6e-6)
         for i in range(n_p):
@@ -233,8 +243,6 @@ def _offered(build: Callable[[], int]) -> int:
 @cache
 def _compiled() -> ModuleType:
     """`tangent_rhs`, `tangent_jacobian` and `tangent_jvp` as C functions."""
-    names = "S_J, S_JAC, S_JAC_DOT, S_JVP, S_JVP_DOT, S_K, S_MOVED, S_N, S_NP, S_P, S_P_DOT, S_Y, S_ZEROS"
-    names = f"from sciad.adjoints.tangent import {names}\n\n"
     floats = {tangent_rhs: "1, 3", tangent_jacobian: "1, 3", tangent_jvp: "2, 6"}
     parts = [source_of(f).replace("@njit(cache=False)", f"@cfunc(kernel_signature({kind}))") for f, kind in floats.items()]
-    return load_kernels("".join([HEADER, names, source_of(step_along), *parts]), "tangent")
+    return load_kernels("".join([HEADER, NAMES, source_of(step_along), *parts]), "tangent")

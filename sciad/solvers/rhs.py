@@ -32,7 +32,6 @@ class Rhs:
     - ``jac()``: ``jac(t, y, p, J)``, row-major n x n;
     - ``jvp_rev()``: ``jvp_rev(t, t_dot, y, y_dot, p, dy_bar, dy_dot_bar, y_bar, y_dot_bar, p_bar, t_bar)``, the reverse of jvp for
       p_dot = 0, which adds second-order products;
-    - ``jac_dot()``: ``jac_dot(t, y, y_dot, p, p_dot, out)``, d(f_y y_dot + f_p p_dot) / dy, row-major n x n;
     - ``jvp_dot()``: ``jvp_dot(t, t_two, y, y_two, y_dot, y_dot_two, p, p_dot, out)``, the tangent of f_y y_dot + f_p p_dot where t, y and
       y_dot move; out holds zeros.
 
@@ -51,7 +50,6 @@ class Rhs:
     jvp: Callable[[], int] = _missing("jvp")
     jac: Callable[[], int] = _missing("jac")
     jvp_rev: Callable[[], int] = _missing("jvp_rev")
-    jac_dot: Callable[[], int] = _missing("jac_dot")
     jvp_dot: Callable[[], int] = _missing("jvp_dot")
     tape_entries: Callable[[], int] = lambda: 0
     autonomous: bool = False
@@ -59,13 +57,13 @@ class Rhs:
     owner: Any = None
 
     def __post_init__(self) -> None:
-        for name in ("aug", "rev", "jvp", "jac", "jvp_rev", "jac_dot", "jvp_dot", "tape_entries"):
+        for name in ("aug", "rev", "jvp", "jac", "jvp_rev", "jvp_dot", "tape_entries"):
             object.__setattr__(self, name, cache(getattr(self, name)))
 
     @classmethod
     def of(cls, field: Any) -> Rhs:
         """The right-hand side of a compiled `sciad.field.Field`, or of what offers some of its forms."""
-        names = "aug", "rev", "jvp", "jac", "jvp_rev", "jac_dot", "jvp_dot"
+        names = "aug", "rev", "jvp", "jac", "jvp_rev", "jvp_dot"
         offered = {name: (lambda name=name: getattr(field, name)) for name in names if hasattr(type(field), name)}
         entries = {"tape_entries": lambda: field.tape_size, "autonomous": field.autonomous, "owner": field}
         entries["jac_kind"] = "python" if getattr(field, "calls_python", False) else "compiled"
