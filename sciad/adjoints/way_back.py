@@ -41,7 +41,7 @@ EMPTY = np.empty(0)
 _SLOTS: WeakKeyDictionary[Rhs, dict[tuple, np.ndarray]] = WeakKeyDictionary()
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Residuals:
     """What the way back needs of the way forward; `wanted` is None where every accepted step was saved."""
 

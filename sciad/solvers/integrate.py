@@ -36,7 +36,7 @@ REFUSALS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class RawSolution:
     """Result of `integrate`: t (m,), ys (m, n), how it ended, counts, and what was recorded on the way.
 
@@ -171,10 +171,11 @@ def integrate(
         saved = int(last.slots[N_SAVED])
         wanted, ys = wanted[:saved], ys[:saved]
     sol = dense(pieces) if dense_output else None
-    counts = sum(piece.counts for piece in pieces)
-    count(int(counts[0]))
-    steps = pieces[0].steps if len(pieces) == 1 else None
-    return RawSolution(wanted, ys, status, message(status, last.slots, last.reals), *counts.tolist(), steps, sol, tuple(pieces))
+    single = len(pieces) == 1
+    counts = (pieces[0].counts if single else sum(piece.counts for piece in pieces)).tolist()
+    count(counts[0])
+    steps = pieces[0].steps if single else None
+    return RawSolution(wanted, ys, status, message(status, last.slots, last.reals), *counts, steps, sol, tuple(pieces))
 
 
 def not_begun(t0: float, y0: np.ndarray, t_eval: np.ndarray | None, text: str) -> RawSolution:

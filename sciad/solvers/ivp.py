@@ -215,20 +215,22 @@ class _Solve:
         t = self.parents[3] if is_traced(self.parents[3]) else raw.t
         return self._result(adjoint, [raw], t, ys, sol, int(raw.status), _message(raw, self.field))
 
-    def _explain(self, adjoint: Any, methods: list, naccept: int) -> Any:
+    def _explain(self, adjoint: Any, raws: list[RawSolution], naccept: int) -> Any:
         """What `adjoint_report` is."""
+        methods = [piece.method for raw in raws for piece in raw.pieces]
         return _finders[1](adjoint_of(adjoint), self.rhs, methods, naccept, self.options["mass"] is not None, self.kept)
 
     def _result(
         self, adjoint: Any, raws: list[RawSolution], t: Any, ys: Any, sol: Any, status: int, message: str, run: Any = None
     ) -> OdeResult:
-        nfev, njev, nlu, naccept, nreject = (sum(column) for column in zip(*[raw.counts for raw in raws]))
+        counts = raws[0].counts if len(raws) == 1 else [sum(column) for column in zip(*[raw.counts for raw in raws])]
+        nfev, njev, nlu, naccept, nreject = counts
         t_events, y_events = (None, None) if run is None else ([_stacked(x) for x in kind] for kind in (run.t_events, run.y_events))
         return OdeResult(
             t=t, ys=ys, sol=sol, t_events=t_events, y_events=y_events, nfev=nfev, njev=0 if self.jacobian_is_constant else njev, nlu=nlu,
             naccept=naccept, nreject=nreject, method=self.method.name, switches=[s for raw in raws for s in raw.switches], seconds=0.0,
             status=status, message=message, success=status >= 0,
-            _explain=partial(self._explain, adjoint, [piece.method for raw in raws for piece in raw.pieces], naccept),
+            _explain=partial(self._explain, adjoint, raws, naccept),
         )  # fmt: skip
 
     def _with_events(self, adjoint: Any, dense_output: bool, events: list[Event], args: tuple) -> OdeResult:

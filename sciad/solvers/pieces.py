@@ -39,7 +39,7 @@ COUNTERS = slice(N_F, N_LU + 1)  # N_F, N_ACCEPT, N_REJECT, N_JAC, N_LU
 ANEW = slice(HAVE_K1, N_LU + 1)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Piece:
     """What one method has done: from where, in which steps, and the counts of f, accepted, rejected, J and LU."""
 

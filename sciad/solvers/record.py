@@ -37,7 +37,7 @@ CHUNK_SECONDS = 0.05  # how long the compiled loop may keep Ctrl-C and the progr
 NO_TIMES, NO_STATES = np.empty((0, 2)), np.empty((0, 0))
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Steps:
     """The accepted steps: pairs (N+1, 2) of times and sizes (the last one is the end), and states (rows, width).
 
