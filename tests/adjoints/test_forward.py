@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 from adjoint_references import forced, forced_gradient, lotka_volterra, lotka_volterra_reference
 from problems import decay, forced_solution
+from scipy.linalg import expm
 
 from sciad.adjoints import Forward
 from sciad.field import Field
 from sciad.solvers.integrate import integrate
+from sciad.solvers.linear import Banded
 from sciad.solvers.rhs import Rhs
 
 Y_LV, P_LV, TIMES = np.array([1.0, 1.2]), np.array([1.5, 1.0, 3.0, 1.0]), np.linspace(0.0, 4.0, 7)
@@ -148,3 +150,23 @@ def test_time_derivative_of_tangents_is_exact():
     _, kept = Forward().forward(rhs, (0.0, t), np.ones(1), np.array([p]), np.array([t]), options)
     exact = mpmath.diff(lambda q: (mpmath.cos(q * t) + mpmath.sin(q * t)) / 2 + mpmath.exp(-q * t) / 2, p)
     np.testing.assert_allclose(kept.s[0, 0, 1], float(exact), rtol=1e-8)
+
+
+@pytest.mark.parametrize("linear", ["dense", "sparse", Banded(12, 1, 1)], ids=["dense", "sparse", "banded"])
+def test_linear_algebra_is_that_of_the_state(linear):
+    """Diffusion y' = p D y, D tridiagonal: derivatives by y0 and p from the matrix exponential, with the linear algebra of one block."""
+    n, p, t = 12, 2.0, 0.7
+    matrix = np.diag(np.full(n, -2.0)) + np.diag(np.ones(n - 1), 1) + np.diag(np.ones(n - 1), -1)
+
+    def diffusion(dy, t, y, p):
+        for i in range(12):
+            left = y[i - 1] if i > 0 else 0.0
+            right = y[i + 1] if i < 11 else 0.0
+            dy[i] = p * (left - 2.0 * y[i] + right)
+
+    rhs, y0 = Rhs.of(Field(diffusion, (n,), (p,), inplace=True)), np.sin(np.arange(n) + 1.0)
+    options = {"method": "Rodas5P", "rtol": 1e-10, "atol": 1e-12, "linear": linear}
+    _, kept = Forward().forward(rhs, (0.0, t), y0, np.array([p]), np.array([t]), options)
+    flow = expm(p * t * matrix)
+    np.testing.assert_allclose(kept.s[0, :, :n], flow, atol=1e-9)
+    np.testing.assert_allclose(kept.s[0, :, n], t * matrix @ flow @ y0, atol=1e-9)
