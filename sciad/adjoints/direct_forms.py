@@ -40,7 +40,7 @@ from sciad.solvers.sdirk import Sdirk
 from sciad.types import F8, I8
 from sciad.verify import verified
 
-__all__ = ["StepForms", "compiled_field", "forms_of", "replayed"]
+__all__ = ["StepForms", "compiled_field", "forms_of", "replayed", "state_size", "tables_of"]
 
 _FORMS: WeakKeyDictionary[Field, dict[tuple, StepForms]] = WeakKeyDictionary()
 
@@ -72,6 +72,11 @@ def forms_of(rhs: Rhs, method: Any, iterations: int) -> StepForms:
     return known[key]
 
 
+def state_size(kind: type, n: int) -> int:
+    """How many numbers a step of a kind of method begins with: the state, and what it takes over from the step before."""
+    return 2 * n if issubclass(kind, Sdirk) else n
+
+
 SOURCES: dict[type, tuple] = {
     ERK: (explicit_step, None),
     Rosenbrock: (rosenbrock_step, None),
@@ -86,7 +91,7 @@ def tables_of(method: Any, mass: np.ndarray) -> list[np.ndarray]:
         return [np.array(A), np.array(C), mass]
     tableau = method.tableau
     if isinstance(method, Sdirk):
-        return [_matrix(tableau.exact_a, tableau.n_stages), _vector(tableau.exact_c)]
+        return [_matrix(tableau.exact_a, tableau.n_stages), _vector(tableau.exact_c), np.zeros(1)]  # the last: whether k_0 is carried
     if isinstance(method, ERK):
         rows = len(method.dense)
         b = np.concatenate([_vector(tableau.exact_b), np.zeros(tableau.n_extra)])
@@ -145,6 +150,8 @@ class _Part:
 class StepForms(Forms):
     """The compiled forms of one step, C functions of ``t, h`` and addresses; each returns 0, or not 0 where a check failed.
 
+    ``y`` is the state at the beginning, for ESDIRK methods followed by the last stage of the step before: `n_state` numbers.
+
     ``out`` holds the state at the end (n), then the rows of K; ``start`` the rows that were recorded, from which Newton's iterations begin;
     ``inverse`` the matrices that these use, ``table`` the coefficients, one after the other.  Derivatives are with respect to y and p.
     """
@@ -154,6 +161,7 @@ class StepForms(Forms):
         self.source, self.matrices = SOURCES[kind]
         self.name, self.filename = f"{field.name}_{self.source.__name__}", field.filename
         self.n, self.n_p, self.size = field.n, field.n_p, field.n * (1 + rows)
+        self.n_state = state_size(kind, field.n)
         self.n_table = sum(int(np.prod(shape)) for shape in shapes)
         self.inverse_shape = (0,) if self.matrices is None else (3 * self.n,) * 2 if kind is Radau else (rows - 1, self.n, self.n)
         self.n_inverse = int(np.prod(self.inverse_shape))
@@ -171,8 +179,10 @@ class StepForms(Forms):
         ctx.frames.append(Frame("<step>", self.filename, 0))
         parts = [Static(_Part(self.field, self.p, kind)) for kind in ("f", "jac", "slope")]
         y, start = _view(ctx, self.y, 0, (self.n,)), _view(ctx, self.start, 0, (self.rows, self.n))
-        inverse, tables = _view(ctx, self.inverse, 0, self.inverse_shape), Tuple_(_views(ctx, self.table, self.shapes))
-        found = call_python(ctx, source, [*parts, b.const(self.iterations, I8), self.t, self.h, y, start, inverse, tables], {})
+        inverse, tables = _view(ctx, self.inverse, 0, self.inverse_shape), _views(ctx, self.table, self.shapes)
+        if self.n_state > self.n:
+            tables.append(_view(ctx, self.y, self.n, (self.n,)))
+        found = call_python(ctx, source, [*parts, b.const(self.iterations, I8), self.t, self.h, y, start, inverse, Tuple_(tables)], {})
         found = found.items if isinstance(found, Tuple_) else [found]
         for target, value in zip(_views(ctx, out, shapes), found):
             assign(ctx, target, [], value, whole=True)
@@ -189,7 +199,7 @@ class StepForms(Forms):
 
     def _sizes(self) -> list[tuple[Value, int]]:
         """The buffers that all forms begin with."""
-        state = [(self.y, self.n), (self.p, self.n_p), (self.start, self.rows * self.n)]
+        state = [(self.y, self.n_state), (self.p, self.n_p), (self.start, self.rows * self.n)]
         return [*state, (self.inverse, self.n_inverse), (self.table, self.n_table)]
 
     @cached_property
@@ -207,7 +217,7 @@ class StepForms(Forms):
         y_bar, p_bar, out_bar = region.params[8:11]
         region.results = []
         self._scratch(region, [(self.out, self.size)])
-        buffers = self._sizes() + [(out_bar, self.size), (y_bar, self.n), (p_bar, self.n_p)]
+        buffers = self._sizes() + [(out_bar, self.size), (y_bar, self.n_state), (p_bar, self.n_p)]
         return self._compile("pull", [self.t, self.h], buffers, tidy(verified(region, "reverse of a step")))
 
     def _pushed(self) -> tuple[Region, list[Value]]:
@@ -223,7 +233,7 @@ class StepForms(Forms):
         region, (y_dot, p_dot, out_dot) = self._pushed()
         self._scratch(region, [(self.out, self.size)])
         dce(region)
-        buffers = self._sizes() + [(y_dot, self.n), (p_dot, self.n_p), (out_dot, self.size)]
+        buffers = self._sizes() + [(y_dot, self.n_state), (p_dot, self.n_p), (out_dot, self.size)]
         return self._compile("push", [self.t, self.h], buffers, region)
 
     @cached_property
@@ -237,8 +247,8 @@ class StepForms(Forms):
         y_bar, p_bar, y_dot_bar, p_dot_bar, out_bar, out_dot_bar = region.params[11:17]
         region.results = []
         self._scratch(region, [(self.out, self.size), (out_dot, self.size)])
-        buffers = self._sizes() + [(y_dot, self.n), (p_dot, self.n_p), (out_bar, self.size), (out_dot_bar, self.size)]
-        buffers += [(y_bar, self.n), (p_bar, self.n_p), (y_dot_bar, self.n), (p_dot_bar, self.n_p)]
+        buffers = self._sizes() + [(y_dot, self.n_state), (p_dot, self.n_p), (out_bar, self.size), (out_dot_bar, self.size)]
+        buffers += [(y_bar, self.n_state), (p_bar, self.n_p), (y_dot_bar, self.n_state), (p_dot_bar, self.n_p)]
         return self._compile("push_pull", [self.t, self.h], buffers, tidy(verified(region, "second derivative of a step")))
 
     @cached_property
@@ -255,7 +265,8 @@ class StepForms(Forms):
         region.results = []
         self._scratch(region, [(self.out, self.size), (out_dot, self.size)])
         dce(region)
-        buffers = self._sizes() + [(y_dot, self.n), (p_dot, self.n_p), (y_two, self.n), (p_two, self.n_p), (y_both, self.n)]
+        buffers = [*self._sizes(), (y_dot, self.n_state), (p_dot, self.n_p), (y_two, self.n_state), (p_two, self.n_p)]
+        buffers.append((y_both, self.n_state))
         return self._compile("push_push", [self.t, self.h], [*buffers, (out_two, self.size), (out_both, self.size)], region)
 
 

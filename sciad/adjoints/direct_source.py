@@ -52,10 +52,14 @@ def rosenbrock_step(f: Callable, jac: Callable, slope: Callable, iterations: int
 
 
 def sdirk_step(f: Callable, jac: Callable, slope: Callable, iterations: int, t, h, y, start, inverses, tables):
-    """k_0 = f(t, y), k_i = f(t + c_i h, y + h sum_(j<=i) a_ij k_j) by Newton's method, y_new = y + h sum_i a_si k_i."""
-    a, c = tables
+    """k_0 = f(t, y), k_i = f(t + c_i h, y + h sum_(j<=i) a_ij k_j) by Newton's method, y_new = y + h sum_i a_si k_i.
+
+    Where `carried` is 1, k_0 is `first`, the last stage of the step before: f_y at a recorded state would multiply by the stiffness what
+    Newton's iterations have left of its error.
+    """
+    a, c, carried, first = tables
     k = start.copy()
-    k[0] = f(t, y)
+    k[0] = carried[0] * first + (1.0 - carried[0]) * f(t, y)
     last = start.shape[0] - 1
     for i in range(1, start.shape[0]):
         base = y.copy()
@@ -68,7 +72,7 @@ def sdirk_step(f: Callable, jac: Callable, slope: Callable, iterations: int, t, 
 
 def sdirk_inverses(f: Callable, jac: Callable, slope: Callable, iterations: int, t, h, y, start, inverses, tables):
     """(I - h a_ii J)^-1 at the stages that `start` holds."""
-    a, c = tables
+    a, c, _, _ = tables
     found = np.zeros(inverses.shape)
     for i in range(1, start.shape[0]):
         x = y.copy()

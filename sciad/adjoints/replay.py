@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from sciad.adjoints.direct_forms import StepForms, forms_of, replayed, tables_of
+from sciad.adjoints.direct_forms import StepForms, forms_of, replayed, state_size, tables_of
 from sciad.errors import SolveError
 from sciad.solvers.counting import count
 from sciad.solvers.interpolant import nested_weights
@@ -110,8 +110,13 @@ class _Stretch:
         self.n, self.n_p, self.part, self.p = n, rhs.n_p, part, p
         self.rows, self.length = len(method.dense), len(steps.sizes)
         self.times, self.sizes = steps.times[:-1].tolist(), steps.sizes.tolist()
-        self.y = np.ascontiguousarray(steps.states[:, :n])
+        self.y = np.zeros((self.length + 1, state_size(type(method), n)))
+        self.y[:, :n] = steps.states[:, :n]
+        self.carries = self.y.shape[1] > n  # the last stage of a step into the next one
         self.table = np.concatenate([x.ravel() for x in tables_of(method, np.eye(n) if problem.mass is None else problem.mass)])
+        self.later = self.table.copy()
+        if self.carries:
+            self.later[-1] = 1.0
         self.start = np.zeros((self.length, self.rows * n))
         self._locate(problem.wanted[part], steps.times, steps.sizes, method.dense)
         if self.length == 0:
@@ -140,7 +145,7 @@ class _Stretch:
         Where there are matrices to be inverted, they are those of the last step that was asked for.
         """
         invert = None if self.forms.matrices is None else self._function(self.forms.invert, 0)
-        function, shown = self._function(address, n_more), -1
+        function, shown = self._function(address, n_more, self.later), -1
         count(self.length * self.rows)
 
         def call(k: int, *arrays: np.ndarray) -> None:
@@ -152,15 +157,17 @@ class _Stretch:
 
         return call
 
-    def _function(self, address: int, n_more: int) -> Callable[[int, Any], None]:
-        """A form as a function of the number of the step and further arrays."""
+    def _function(self, address: int, n_more: int, later: np.ndarray | None = None) -> Callable[[int, Any], None]:
+        """A form as a function of the number of the step and further arrays; `later`: the table of all steps but the first."""
         form = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_double] * 2, *[ctypes.c_ssize_t] * (5 + n_more))(address)
-        y, p, start, *rest = (x.ctypes.data for x in (self.y, self.p, self.start, self.inverse, self.table))
-        y_row, start_row = 8 * self.n, 8 * self.rows * self.n
+        y, p, start, inverse, table = (x.ctypes.data for x in (self.y, self.p, self.start, self.inverse, self.table))
+        y_row, start_row = 8 * self.y.shape[1], 8 * self.rows * self.n
+        after = table if later is None else later.ctypes.data
 
         def call(k: int, *arrays: np.ndarray) -> None:
             more = [x.ctypes.data for x in arrays]
-            if form(self.times[k], self.sizes[k], y + k * y_row, p, start + k * start_row, *rest, *more) != 0:
+            given = y + k * y_row, p, start + k * start_row, inverse, after if k else table
+            if form(self.times[k], self.sizes[k], *given, *more) != 0:
                 raise SolveError(f"the right-hand side or its derivative aborted in the step that begins at t = {self.times[k]!r}")
 
         return call
@@ -176,8 +183,11 @@ class _Stretch:
                 call(k, out)
             else:
                 self._polish(invert, call, k, out, name)
-            allowed = atol + (rtol + 1e-9) * np.abs(self.y[k + 1]) + 1e-9 * np.max(np.abs(self.y[k + 1]))
-            if not np.all(np.abs(out[:n] - self.y[k + 1]) <= allowed):
+            if self.carries:
+                self.y[k, n:] = out[n : 2 * n]
+            end = self.y[k + 1, :n]
+            allowed = atol + (rtol + 1e-9) * np.abs(end) + 1e-9 * np.max(np.abs(end))
+            if not np.all(np.abs(out[:n] - end) <= allowed):
                 raise SolveError(
                     f"the step of {name} that begins at t = {self.times[k]!r} does not end at the recorded state when it is taken again; "
                     "its Jacobian may be wrong (pass no jac), or its iterations did not converge: use smaller tolerances"
@@ -205,42 +215,53 @@ class _Stretch:
             inside = y + self.weights[i] @ out[self.n :].reshape(self.rows, self.n)
             to[i] = out[: self.n] if self.at_end[i] else inside
 
+    def _begins(self, y: np.ndarray) -> np.ndarray:
+        """What the first step begins with, from y or its like."""
+        return np.concatenate([y, np.zeros(self.y.shape[1] - self.n)])
+
+    def _goes_on(self, out: np.ndarray) -> np.ndarray:
+        """What the next step begins with, from the outcome of a step."""
+        return np.concatenate([out[: self.n], out[-self.n :]]) if self.carries else out[: self.n].copy()
+
     def _seeds(self, k: int, ys_bar: np.ndarray, end_bar: np.ndarray, out_bar: np.ndarray) -> np.ndarray:
-        """The transpose: fill the cotangent of the outcome of step k; what the saved states ask of its beginning (n,)."""
-        out_bar[: self.n], out_bar[self.n :] = end_bar, 0.0
-        first, end, y_bar = self.first[k], self.first[k + 1], np.zeros(self.n)
+        """The transpose: fill the cotangent of the outcome of step k; what the saved states ask of its beginning."""
+        out_bar[: self.n], out_bar[self.n :] = end_bar[: self.n], 0.0
+        if self.carries:
+            out_bar[-self.n :] = end_bar[self.n :]
+        first, end, y_bar = self.first[k], self.first[k + 1], np.zeros(self.y.shape[1])
         for i in range(first, end):
             if self.at_end[i]:
                 out_bar[: self.n] += ys_bar[i]
             else:
-                y_bar += ys_bar[i]
+                y_bar[: self.n] += ys_bar[i]
                 out_bar[self.n :].reshape(self.rows, self.n)[:] += np.outer(self.weights[i], ys_bar[i])
         return y_bar
 
     def push(self, y_dot: np.ndarray, p_dot: np.ndarray, keep: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Tangents of the saved states, and of the end; `keep` those of all steps for `push_pull`."""
-        ys_dot, dots = np.empty((self.part.stop - self.part.start, self.n)), np.empty((self.length + 1, self.n))
-        dots[0], ys_dot[:] = y_dot, y_dot
+        ys_dot, dots = np.empty((self.part.stop - self.part.start, self.n)), np.empty(self.y.shape)
+        dots[0], ys_dot[:] = self._begins(y_dot), y_dot
         if self.length:
             call, out_dot = self._caller(self.forms.push, 3), np.zeros(self.n * (1 + self.rows))
             for k in range(self.length):
                 out_dot[:] = 0.0
                 call(k, dots[k], p_dot, out_dot)
-                dots[k + 1] = out_dot[: self.n]
-                self._saved(k, dots[k], out_dot, ys_dot)
+                dots[k + 1] = self._goes_on(out_dot)
+                self._saved(k, dots[k, : self.n], out_dot, ys_dot)
         if keep:
             self.dots = dots
-        return ys_dot, dots[-1].copy()
+        return ys_dot, dots[-1, : self.n].copy()
 
     def pull(self, ys_bar: np.ndarray, y_bar: np.ndarray, p_bar: np.ndarray) -> np.ndarray:
         """The cotangent of the beginning from that of the end; adds to p_bar."""
         if not self.length:
             return y_bar + ys_bar.sum(axis=0)
         call, out_bar = self._caller(self.forms.pull, 3), np.empty(self.n * (1 + self.rows))
+        y_bar = self._begins(y_bar)
         for k in reversed(range(self.length)):
             y_bar = self._seeds(k, ys_bar, y_bar, out_bar)
             call(k, out_bar, y_bar, p_bar)
-        return y_bar
+        return y_bar[: self.n]
 
     def push_pull(self, p_dot, ys_bar, ys_bar_dot, y_bar, p_bar, y_bar_dot, p_bar_dot) -> tuple[np.ndarray, np.ndarray]:
         """Cotangent of the beginning and its tangent, from those of the end; adds to p_bar and p_bar_dot."""
@@ -248,11 +269,12 @@ class _Stretch:
             return y_bar + ys_bar.sum(axis=0), y_bar_dot + ys_bar_dot.sum(axis=0)
         call = self._caller(self.forms.push_pull, 8)
         bar, bar_dot = (np.empty(self.n * (1 + self.rows)) for _ in range(2))
+        y_bar, y_bar_dot = self._begins(y_bar), self._begins(y_bar_dot)
         for k in reversed(range(self.length)):
             y_bar = self._seeds(k, ys_bar, y_bar, bar)
             y_bar_dot = self._seeds(k, ys_bar_dot, y_bar_dot, bar_dot)
             call(k, self.dots[k], p_dot, bar_dot, bar, y_bar_dot, p_bar_dot, y_bar, p_bar)
-        return y_bar, y_bar_dot
+        return y_bar[: self.n], y_bar_dot[: self.n]
 
     def push_push(self, state: tuple, one: np.ndarray, two: np.ndarray) -> tuple[np.ndarray, tuple]:
         """Second derivatives of the saved states; `state` is the tangents along both directions and the second derivative."""
@@ -262,11 +284,12 @@ class _Stretch:
         if self.length:
             call = self._caller(self.forms.push_push, 7)
             first, second = self._caller(self.forms.push, 3), np.zeros(size)
+            state = tuple(map(self._begins, state))
             for k in range(self.length):
                 along_two, both = np.zeros(size), np.zeros(size)
                 second[:] = 0.0
                 first(k, state[0], one, second)
                 call(k, state[0], one, state[1], two, state[2], along_two, both)
-                self._saved(k, state[2], both, ys)
-                state = second[:n].copy(), along_two[:n].copy(), both[:n].copy()
-        return ys, state
+                self._saved(k, state[2][:n], both, ys)
+                state = self._goes_on(second), self._goes_on(along_two), self._goes_on(both)
+        return ys, tuple(x[:n] for x in state)
