@@ -31,6 +31,9 @@ def _eye(ctx: Context, args: list, kwargs: dict[str, Any]) -> Lazy:
     n = scalars.as_index(ctx, args[0])
     m = scalars.as_index(ctx, args[1]) if len(args) > 1 else n
     k = _offset(args, kwargs, 2)
+    dtype = args[3] if len(args) > 3 else kwargs.get("dtype")
+    if isinstance(dtype, Static) and np.dtype(dtype.object) != np.float64:
+        raise ctx.error(f"np.eye with dtype {dtype.object!r}", "leave it out")
     return Lazy(F8, (n, m), lambda ij: b.cast(b.compare("equal", b.add(ij[0], k), ij[1]), F8), [], 2)
 
 

@@ -365,9 +365,10 @@ def _reduction(name: str) -> Callable:
 
 
 def _cumsum(ctx: Context, args: list, kwargs: dict[str, Any]) -> Array:
-    if len(args) > 1 or kwargs:
-        raise ctx.error("np.cumsum with options", "loop over the rows")
-    lazy = as_lazy(ctx, _ravel(ctx, [args[0]], {}))
+    axis, array = _argument(args, kwargs, 1, "axis"), as_array(ctx, args[0])
+    if isinstance(axis, Value) and normal_axis(ctx, axis, array.ndim) >= 0 and array.ndim != 1:
+        raise ctx.error(f"np.cumsum along an axis of {describe(array)}", "loop over the rows")
+    lazy = as_lazy(ctx, _ravel(ctx, [array], {}))
     type_ = I8 if lazy.scalar == "b1" else lazy.scalar
     target = new_array(ctx, dtype_of(type_), lazy.shape)
 

@@ -96,8 +96,11 @@ def fill_diagonal(a, value):
 
 
 # -- differences and sums ----------------------------------------------------------------------------------------------------------
-def diff(x):
-    return x[..., 1:] - x[..., :-1]
+def diff(x, n=1, axis=-1):
+    y = _first_axis(x, axis)
+    for _ in range(n):
+        y = y[1:] - y[:-1]
+    return np.moveaxis(y, 0, axis)
 
 
 def trapezoid(y, x=None, dx=1.0):
@@ -181,6 +184,13 @@ def allclose(a, b, rtol=1e-05, atol=1e-08):
     return np.all(isclose(a, b, rtol, atol))
 
 
+def take(x, indices, axis=None):
+    if axis is None:
+        return x.ravel()[indices]
+    assert axis == 0, "np.take along another axis than the first: index with colons before it"
+    return x[indices]
+
+
 # -- searching and sorting ---------------------------------------------------------------------------------------------------------
 def argmax(x):
     v = x.ravel()
@@ -200,8 +210,9 @@ def argmin(x):
     return k
 
 
-def argsort(x):
+def argsort(x, axis=-1):
     """Bottom-up merge sort: stable."""
+    vector(x)
     n = x.shape[0]
     order, merged = np.arange(n), np.arange(n)
     width = 1
@@ -221,8 +232,8 @@ def argsort(x):
     return order
 
 
-def sort(x):
-    return x[argsort(x)]
+def sort(x, axis=-1):
+    return x[argsort(x, axis)]
 
 
 def searchsorted(a, v):
@@ -299,6 +310,6 @@ SOURCES = {
     np.average: average, np.ptp: ptp, np.median: median, np.count_nonzero: count_nonzero, np.isclose: isclose, np.allclose: allclose,
     np.argmax: argmax, np.argmin: argmin, np.argsort: argsort, np.sort: sort, np.searchsorted: searchsorted, np.interp: interp,
     np.cross: cross, np.kron: kron, np.linalg.matrix_power: matrix_power, np.inner: inner, np.vdot: vdot,
-    np.round: round_,
+    np.round: round_, np.around: round_, np.take: take,
     getattr(np, "trapezoid", None) or np.trapz: trapezoid,  # noqa: NPY201  the older name of NumPy 1
 }  # fmt: skip

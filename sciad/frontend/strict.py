@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sciad.frontend.context import Context
+from sciad.frontend.values import Static
 
 __all__ = ["strict"]
 
@@ -58,13 +59,25 @@ class _Options(dict):
         return super().items()
 
 
+def _says_nothing(name: str, value: Any) -> bool:
+    """Whether an option asks for what is done anyway."""
+    plain = value.object if isinstance(value, Static) else getattr(value, "constant", None)
+    return (name == "order" and plain == "C") or (name == "copy" and plain is True)
+
+
 def strict(lower: Callable, name: str) -> Callable:
     """`lower` (of the function `name`), raising UnsupportedSyntax where it has not looked at each argument that it was given."""
 
     def checked(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
-        given, options = _Given(args), _Options(kwargs)
-        result = lower(ctx, given, options)
-        ignored = [repr(k) for k in kwargs if k not in options.seen] + [f"number {k + 1}" for k in range(len(args)) if k not in given.seen]
+        given, options = _Given(args), _Options({k: v for k, v in kwargs.items() if not _says_nothing(k, v)})
+        try:
+            result = lower(ctx, given, options)
+        except IndexError:
+            if not kwargs:
+                raise
+            raise ctx.error(f"`{name}` with its first arguments by name", "give them by position") from None
+        ignored = [repr(k) for k in dict.keys(options) if k not in options.seen]
+        ignored += [f"number {k + 1}" for k in range(len(args)) if k not in given.seen]
         if ignored:
             raise ctx.error(f"argument {ignored[0]} of `{name}`", "leave it out, or write the operation with supported functions")
         return result

@@ -21,7 +21,10 @@ H = 1e-200
 class Step(complex):
     """A complex number that behaves like its real part wherever the program makes a choice."""
 
-    __array_priority__ = 1000.0  # operators with arrays come here
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        """Operators of arrays with such a number, in place too: NumPy itself would take it for a plain complex one."""
+        result = getattr(ufunc, method)(*[_boxed(x) if isinstance(x, Step) else x for x in inputs], **options)
+        return result[()] if isinstance(result, np.ndarray) and not result.ndim else result
 
     def __lt__(self, other):
         return self.real < _re(other)
@@ -117,17 +120,12 @@ def _rounded(x: complex) -> Step:
     return Step(x.real * (1.0 + a), x.imag * (1.0 + b))
 
 
-def _with_each(function, a, array):
-    """A number and each element of an array; NumPy itself would take the number for a plain complex one."""
-    return np.frompyfunc(lambda x: function(a, x), 1, 1)(array)
-
-
 def _closed(name):
     method = getattr(complex, name)
 
     def operate(self, other):
         if isinstance(other, np.ndarray):
-            return _with_each(operate, self, other)
+            return NotImplemented  # its operator comes to __array_ufunc__
         if not isinstance(other, (complex, float, int, np.number, np.bool_)):
             return NotImplemented
         result = method(self, complex(other))
@@ -149,7 +147,7 @@ def _divide(a, b):
 
 def _quotient(of):
     def operate(self, other):
-        return _with_each(of, self, other) if isinstance(other, np.ndarray) else of(self, other)
+        return NotImplemented if isinstance(other, np.ndarray) else of(self, other)
 
     return operate
 
@@ -201,19 +199,20 @@ def _elementwise(function):
     return lambda x: wide(x) if isinstance(x, np.ndarray) else function(x)
 
 
+def _boxed(x):
+    """A lone number as an object: NumPy would make a plain complex of it."""
+    box = np.empty((), object)
+    box[()] = x
+    return x if isinstance(x, np.ndarray) else box
+
+
 def _extreme(better):
     def choose(a, b):
         return b if better(b, a) else a
 
     wide = np.frompyfunc(choose, 2, 1)
 
-    def boxed(x):
-        """A lone number as an object: NumPy would make a plain complex of it."""
-        box = np.empty((), object)
-        box[()] = x
-        return x if isinstance(x, np.ndarray) else box
-
-    return lambda a, b: wide(boxed(a), boxed(b)) if isinstance(a, np.ndarray) or isinstance(b, np.ndarray) else choose(a, b)
+    return lambda a, b: wide(_boxed(a), _boxed(b)) if isinstance(a, np.ndarray) or isinstance(b, np.ndarray) else choose(a, b)
 
 
 def _full(shape, value=0.0, dtype=None):
