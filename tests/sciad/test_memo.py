@@ -70,6 +70,8 @@ class Lowered(Exception):
 def fresh(tmp_path, monkeypatch):
     """What a new process has: `fresh(user=..., helper=..., factor=...)` gives the user's module, with nothing known in this process."""
     monkeypatch.setattr(sciad.backend, "_folder", tmp_path)
+    registry.customised()  # the rule book is loaded
+    monkeypatch.setattr(registry, "_changes", registry._own)  # other tests of this process have added rules
 
     def module(name: str, text: str) -> types.ModuleType:
         made = types.ModuleType(name)

@@ -147,7 +147,7 @@ def test_daes_of_higher_index_and_without_solution_are_refused(dae):
             integrate(rhs, (0.0, 1.0), np.array([0.0, 1.3]), np.empty(0), "Rodas5P", mass=np.diag([1.0, 0.0]))
 
 
-@pytest.mark.parametrize("name", ["gauss", "quadrature", "interpolating", "backsolve"])
-def test_adjoints_that_know_no_mass_matrix_refuse(dae, name):
+def test_the_adjoint_that_knows_no_mass_matrix_refuses(dae):
     with pytest.raises(SolveError, match="mass matri"):
-        find_adjoint(name).forward(dae, (0.0, 1.0), np.array([1.0, 0.0, 0.0]), K, np.array([1.0]), {"method": "Rodas5P", "mass": SINGULAR})
+        options = {"method": "Rodas5P", "mass": SINGULAR}
+        find_adjoint("backsolve").forward(dae, (0.0, 1.0), np.array([1.0, 0.0, 0.0]), K, np.array([1.0]), options)
