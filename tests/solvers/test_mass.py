@@ -148,6 +148,6 @@ def test_daes_of_higher_index_and_without_solution_are_refused(dae):
 
 
 def test_the_adjoint_that_knows_no_mass_matrix_refuses(dae):
+    options = {"method": "Rodas5P", "mass": SINGULAR}
     with pytest.raises(SolveError, match="mass matri"):
-        options = {"method": "Rodas5P", "mass": SINGULAR}
         find_adjoint("backsolve").forward(dae, (0.0, 1.0), np.array([1.0, 0.0, 0.0]), K, np.array([1.0]), options)
