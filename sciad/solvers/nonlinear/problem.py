@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,8 @@ def find_rule(adjoint: Any) -> Any:
     """The rule of a name, or the object itself; ValueError for an unknown name."""
     if not isinstance(adjoint, str):
         return adjoint
+    if not _RULES:
+        import_module("sciad.adjoints.rules")  # a floor above, and so by name: rules register themselves
     if adjoint not in _RULES:
         raise ValueError(f"unknown adjoint {adjoint!r}; choose from {', '.join(map(repr, _RULES))}, or give an object of sciad.adjoints")
     return _RULES[adjoint]
