@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from sciad.adjoints.automatic import Automatic
@@ -12,6 +13,7 @@ from sciad.adjoints.forward import Forward
 from sciad.adjoints.gauss import Gauss
 from sciad.adjoints.interpolating import Interpolating
 from sciad.adjoints.quadrature import Quadrature
+from sciad.solvers.late import LOADERS
 
 if TYPE_CHECKING:  # those of nonlinear equations are imported when first asked for
     from sciad.adjoints.rules import Implicit, JacobianFree, Neumann, Unrolled, jacobian_penalty
@@ -32,6 +34,9 @@ ADJOINTS: dict[str, Any] = {
     "forward": Forward(),
     "direct": Direct(),
 }
+
+
+LOADERS["rules of nonlinear equations"] = lambda: import_module("sciad.adjoints.rules")  # they register themselves
 
 
 def find_adjoint(adjoint: Any) -> Any:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
+from sciad.solvers.late import LOADERS
 from sciad.solvers.nonlinear.system import System
 from sciad.tape import array, is_traced, value_of
 
@@ -54,7 +54,7 @@ def find_rule(adjoint: Any) -> Any:
     if not isinstance(adjoint, str):
         return adjoint
     if not _RULES:
-        import_module("sciad.adjoints.rules")  # a floor above, and so by name: rules register themselves
+        LOADERS["rules of nonlinear equations"]()
     if adjoint not in _RULES:
         raise ValueError(f"unknown adjoint {adjoint!r}; choose from {', '.join(map(repr, _RULES))}, or give an object of sciad.adjoints")
     return _RULES[adjoint]
