@@ -143,3 +143,17 @@ def lotka_volterra():
         return 0
 
     return build(f, 2, 4, aug, rev, jvp, tape_size=1)
+
+
+def forced_system(dy, t, y, p):
+    """Three equations that depend on time, coupled and mildly stiff; three parameters."""
+    dy[0] = -p[0] * t * y[0] * y[0] + p[1] * y[1] * y[2]
+    dy[1] = y[0] * np.cos(p[1] * t) - p[2] * y[1]
+    dy[2] = p[2] * (np.sin(t) - y[2]) + y[0] * y[1]
+
+
+def ring(dy, t, y, p):
+    """Diffusion on a ring of any length with a cubic sink and a forcing; two parameters."""
+    n = y.shape[0]
+    for i in range(n):
+        dy[i] = p[0] * (y[(i + 1) % n] - 2.0 * y[i] + y[(i - 1) % n]) - p[1] * y[i] * y[i] * y[i] + np.sin(t)

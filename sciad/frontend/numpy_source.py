@@ -213,6 +213,7 @@ def argmin(x):
 def argsort(x, axis=-1):
     """Bottom-up merge sort: stable."""
     vector(x)
+    x = _first_axis(x, axis)
     n = x.shape[0]
     order, merged = np.arange(n), np.arange(n)
     width = 1

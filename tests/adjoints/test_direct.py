@@ -3,6 +3,7 @@
 import mpmath
 import numpy as np
 import pytest
+from problems import forced_system
 
 import sciad
 from sciad.adjoints import Direct, Discrete
@@ -19,15 +20,9 @@ NAMES = [name for name in METHODS if name != "NDF"]
 ONE_OF_EACH = ["Tsit5", "Rodas5P", "KenCarp4", "RadauIIA5"]
 
 
-def forced(dy, t, y, p):
-    dy[0] = -p[0] * t * y[0] * y[0] + p[1] * y[1] * y[2]
-    dy[1] = y[0] * np.cos(p[1] * t) - p[2] * y[1]
-    dy[2] = p[2] * (np.sin(t) - y[2]) + y[0] * y[1]
-
-
 @pytest.fixture(scope="module")
 def rhs():
-    return Rhs.of(Field(forced, (3,), (P,), inplace=True))
+    return Rhs.of(Field(forced_system, (3,), (P,), inplace=True))
 
 
 def options_of(method):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from problems import forced_system, ring
 
 from sciad.adjoints import Automatic, Gauss
 from sciad.adjoints.discrete import Discrete
@@ -18,21 +19,9 @@ GAMMA = np.cumsum([0.0, 1.0, 1 / 2, 1 / 3, 1 / 4, 1 / 5])
 OPTIONS = {"method": "NDF", "rtol": 1e-7, "atol": 1e-9}
 
 
-def forced(dy, t, y, p):
-    dy[0] = -p[0] * t * y[0] * y[0] + p[1] * y[1] * y[2]
-    dy[1] = y[0] * np.cos(p[1] * t) - p[2] * y[1]
-    dy[2] = p[2] * (np.sin(t) - y[2]) + y[0] * y[1]
-
-
-def ring(dy, t, y, p):
-    n = y.shape[0]
-    for i in range(n):
-        dy[i] = p[0] * (y[(i + 1) % n] - 2.0 * y[i] + y[(i - 1) % n]) - p[1] * y[i] * y[i] * y[i] + np.sin(t)
-
-
 @pytest.fixture(scope="module")
 def rhs():
-    return Rhs.of(Field(forced, (3,), (P,), inplace=True))
+    return Rhs.of(Field(forced_system, (3,), (P,), inplace=True))
 
 
 def differences(table, order, ratio):
@@ -104,7 +93,7 @@ def test_frozen_steps_against_complex_steps(rhs, span, rng):
 
     def f(t, y, p):
         dy = np.empty(3, complex)
-        forced(dy, t, y, p)
+        forced_system(dy, t, y, p)
         return dy
 
     def loss(y0, p):
@@ -142,7 +131,7 @@ def test_every_step_saved_and_times(rhs, rng):
 
     def f(t, y, p):
         dy = np.empty(3, complex)
-        forced(dy, t, y, p)
+        forced_system(dy, t, y, p)
         return dy
 
     def loss(p):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from problems import forced_system, ring
 
 from sciad.adjoints.discrete import Discrete
 from sciad.adjoints.stiff import has_transpose
@@ -17,27 +18,15 @@ P, Y0 = np.array([0.7, 1.3, 4.0]), np.array([1.0, 0.5, -0.3])
 TIMES = np.array([0.0, 0.13, 0.5, 0.77, 1.0])
 
 
-def forced(dy, t, y, p):
-    dy[0] = -p[0] * t * y[0] * y[0] + p[1] * y[1] * y[2]
-    dy[1] = y[0] * np.cos(p[1] * t) - p[2] * y[1]
-    dy[2] = p[2] * (np.sin(t) - y[2]) + y[0] * y[1]
-
-
 def rober(dy, t, y, k):
     dy[0] = -k[0] * y[0] + k[2] * y[1] * y[2]
     dy[1] = k[0] * y[0] - k[1] * y[1] * y[1] - k[2] * y[1] * y[2]
     dy[2] = k[1] * y[1] * y[1]
 
 
-def ring(dy, t, y, p):
-    n = y.shape[0]
-    for i in range(n):
-        dy[i] = p[0] * (y[(i + 1) % n] - 2.0 * y[i] + y[(i - 1) % n]) - p[1] * y[i] * y[i] * y[i] + np.sin(t)
-
-
 @pytest.fixture(scope="module")
 def rhs():
-    return Rhs.of(Field(forced, (3,), (P,), inplace=True))
+    return Rhs.of(Field(forced_system, (3,), (P,), inplace=True))
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +78,9 @@ def test_every_step_saved(rhs, method, rng):
     np.testing.assert_allclose(y0_bar, differences(lambda y0: loss(y0, P), Y0), rtol=1e-8, atol=1e-8)
     np.testing.assert_allclose(p_bar, differences(lambda p: loss(Y0, p), P), rtol=1e-8, atol=1e-8)
     dy = np.empty(3)
-    forced(dy, 1.0, solution.ys[-1], P)
+    forced_system(dy, 1.0, solution.ys[-1], P)
     np.testing.assert_allclose(t1_bar, dy @ weights[-1], rtol=1e-12)
-    forced(dy, 0.0, Y0, P)
+    forced_system(dy, 0.0, Y0, P)
     np.testing.assert_allclose(t0_bar, -dy @ (y0_bar - weights[0]), rtol=1e-10)
 
 
