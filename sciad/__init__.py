@@ -7,7 +7,8 @@ from sciad.adjoints import find_adjoint, report_on
 from sciad.api import derivative_source, grad, hvp, jvp, value_and_grad, vjp
 from sciad.errors import ConditionWarning, MissingRule, PerformanceWarning, SciadError, ShapeError, SolveError, UnsupportedSyntax
 from sciad.jit import jit
-from sciad.solvers.ivp import find_adjoints_with, solve_ivp
+from sciad.solvers.ivp import solve_ivp
+from sciad.solvers.late import find_adjoints_with
 from sciad.tape import checkpoint, custom_jvp, custom_vjp, stop_gradient
 
 if TYPE_CHECKING:  # what follows is imported when first asked for

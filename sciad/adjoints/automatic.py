@@ -61,6 +61,14 @@ class Automatic:
         wanted, copies = None if t_eval is None else solution.t, (np.array(y0, np.float64), np.array(p, np.float64))
         return solution, Residuals(solution.pieces[0].method, solution.steps, wanted, solution.ys, *copies)
 
+    def planned(self, rhs: Rhs, method: Any) -> str | None:
+        """As `Discrete.planned`: explicit steps are transposed."""
+        return self.discrete.planned(rhs, method)
+
+    def residuals(self, *given: Any) -> Residuals:
+        """As `Discrete.residuals`."""
+        return self.discrete.residuals(*given)
+
     def backward(self, rhs: Rhs, residuals: Residuals | Trajectory, ys_bar, times: bool = True):
         """As the adjoint that was chosen has it."""
         return self._chosen(residuals).backward(rhs, residuals, ys_bar, times)

@@ -55,7 +55,15 @@ class Discrete:
         solution = forward_solve(rhs, t_span, y0, p, method, t_eval, options)
         wanted = None if t_eval is None else solution.t
         y0, p = np.array(y0, np.float64), np.array(p, np.float64)
-        return solution, Residuals(method, solution.steps, wanted, solution.ys, y0, p, self.checkpoints)
+        return solution, self.residuals(method, solution.steps, wanted, solution.ys, y0, p)
+
+    def planned(self, rhs: Rhs, method: ERK) -> str | None:
+        """What solves by an explicit method must record to be planned ahead (see `sciad.solvers.plan`); None: these cannot be."""
+        return None if self.checkpoints is not None else self._store(rhs, method)
+
+    def residuals(self, method: ERK, steps, wanted, ys, y0, p) -> Residuals:
+        """What `backward` needs of the solve by an explicit method; the arrays belong to it."""
+        return Residuals(method, steps, wanted, ys, y0, p, self.checkpoints)
 
     def backward(self, rhs: Rhs, residuals: Residuals, ys_bar, times: bool = True):
         """(y0_bar (n,), p_bar (n_p,), t0_bar, t1_bar, t_eval_bar (m,) or None) from ys_bar (m, n), the cotangent of the saved states.

@@ -20,7 +20,8 @@ from sciad.errors import ShapeError, SolveError
 from sciad.solvers.counting import going_back
 from sciad.solvers.fields import Compiled, field_for, is_inplace
 from sciad.solvers.integrate import RawSolution, integrate
-from sciad.solvers.ivp import adjoint_of, array_state, flat_tolerance
+from sciad.solvers.ivp import array_state, flat_tolerance
+from sciad.solvers.late import adjoint_of
 from sciad.solvers.methods import find_method
 from sciad.tape import custom_node, is_traced, value_of
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +19,7 @@ from sciad.solvers.layout import BAD_Y0, N_SAVED, OUTSIDE, TAPES, UNSORTED
 from sciad.solvers.linear.choice import choose_linear
 from sciad.solvers.methods import METHODS, find_method
 from sciad.solvers.pieces import Part, Piece, dense, joined, run_switching
-from sciad.solvers.record import Record, Steps
+from sciad.solvers.record import UNLIMITED, Record, Steps
 from sciad.solvers.rhs import Rhs
 from sciad.solvers.setup import new_reals, new_slots, scales, store_level
 from sciad.solvers.status import Status, message
@@ -147,7 +146,7 @@ def integrate(
         memory = equip(slots, rhs, method, algebra, watch, mass)
         reals = new_reals(method, n, t_span, *steps_given)
         scales(reals, n, rtol, atol)
-        record = Record(slots, level, max_states or sys.maxsize, getattr(method, "multistep", False))
+        record = Record(slots, level, max_states or UNLIMITED, getattr(method, "multistep", False))
         return Part(method, slots, reals, (memory, algebra), record)
 
     wanted = EMPTY if t_eval is None else np.ascontiguousarray(t_eval, np.float64)

@@ -19,23 +19,19 @@ from sciad.solvers.event_solve import EventRun, call
 from sciad.solvers.events import Event, make_events
 from sciad.solvers.fields import Compiled, field_for, is_inplace
 from sciad.solvers.integrate import RawSolution, integrate, not_begun
+from sciad.solvers.late import adjoint_of, report_adjoint
 from sciad.solvers.layout import ABORTED
 from sciad.solvers.mass import checked_mass, slope
 from sciad.solvers.methods import find_method
 from sciad.solvers.node import SolveNode
+from sciad.solvers.plan import Options, planned
 from sciad.solvers.result import NotTraced, OdeResult
 from sciad.solvers.user_jacobian import UserJacobian, with_jacobian
 from sciad.tape import array, is_traced, value_of
 
-__all__ = ["solve_ivp", "adjoint_of", "array_state", "find_adjoints_with", "flat_tolerance"]
+__all__ = ["solve_ivp", "array_state", "flat_tolerance"]
 
 NOT_TRACED = NotTraced("the continuous solution of a solve under differentiation", "ask for states with t_eval")
-_finders: list[Callable] = []
-
-
-def find_adjoints_with(finder: Callable[[Any], Any], reporter: Callable) -> None:
-    """Tell how to find the adjoint of a name, and how to report on it: adjoints live a floor above."""
-    _finders[:] = [finder, reporter]
 
 
 def solve_ivp(
@@ -64,6 +60,13 @@ def solve_ivp(
     """
     begin = time.perf_counter()
     args = _arguments(args)
+    usual = events is None and jac is None and jac_sparsity is None and lband is None and uband is None and mass_matrix is None
+    if usual and linear is None and first_step is None and not dense_output and not progress:
+        options = Options(method, rtol, atol, max_step, min_step, max_steps, adjoint)
+        quick = planned(fun, t_span, y0, t_eval, args, options)
+        if quick is not None:
+            quick.seconds = time.perf_counter() - begin
+            return quick
     y0 = array_state(y0)
     state = np.asarray(value_of(y0))
     if state.dtype.kind == "c":
@@ -164,11 +167,6 @@ def array_state(y0: Any) -> Any:
     return array(y0) if isinstance(y0, (list, tuple)) else y0
 
 
-def adjoint_of(adjoint: Any) -> Any:
-    """The adjoint of a name, or the object itself."""
-    return _finders[0](adjoint)
-
-
 def flat_tolerance(value: Any, shape: tuple[int, ...]) -> Any:
     """A scalar, or an array of the state's shape made flat."""
     if isinstance(value, float):
@@ -218,7 +216,7 @@ class _Solve:
     def _explain(self, adjoint: Any, raws: list[RawSolution], naccept: int) -> Any:
         """What `adjoint_report` is."""
         methods = [piece.method for raw in raws for piece in raw.pieces]
-        return _finders[1](adjoint_of(adjoint), self.rhs, methods, naccept, self.options["mass"] is not None, self.kept)
+        return report_adjoint(adjoint_of(adjoint), self.rhs, methods, naccept, self.options["mass"] is not None, self.kept)
 
     def _result(
         self, adjoint: Any, raws: list[RawSolution], t: Any, ys: Any, sol: Any, status: int, message: str, run: Any = None

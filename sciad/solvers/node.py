@@ -26,16 +26,20 @@ class SolveNode:
     """One solve under differentiation, done with the values of all levels; `states` records it.
 
     `parents` are y0, t0, t1, t_eval and the leaves of the parameter vector; `problem` is what adjoints take after the right-hand side.
-    ``guarded(stage, *given)`` runs a part of the adjoint for the right-hand side.
+    ``guarded(stage, *given)`` runs a part of the adjoint for the right-hand side.  `done`: its solution and residuals, where it is solved.
     """
 
-    def __init__(self, field: Any, shape: tuple[int, ...], parents: list, problem: tuple, adjoint: Any, guarded: Callable) -> None:
+    def __init__(
+        self, field: Any, shape: tuple[int, ...], parents: list, problem: tuple, adjoint: Any, guarded: Callable, done: Any = None
+    ) -> None:  # fmt: skip
         self.field, self.shape, self.problem, self.adjoint, self.guarded = field, shape, problem, adjoint, guarded
         self.parents = parents
         self.active = [k for k, x in enumerate(parents) if is_traced(x)]
         self.name = f"solve_ivp of `{field.name}`"
         levels = [parents[k].level for k in self.active]
-        if levels[0].forward and all(level is levels[0] for level in levels):  # nothing need be kept for a way back
+        if done is not None:
+            self.raw, self.residuals = done
+        elif levels[0].forward and all(level is levels[0] for level in levels):  # nothing need be kept for a way back
             self.raw, self.residuals = guarded(_forward_only, *problem), None
         else:
             self.raw, self.residuals = guarded(adjoint.forward, *problem)
@@ -43,6 +47,10 @@ class SolveNode:
     def states(self) -> Any:
         """The saved states (m, *shape) on the tape."""
         return self._record([self.parents[k] for k in self.active])
+
+    def rules(self) -> _Rules:
+        """The rules of the innermost level, of a solve whose other levels are not traced."""
+        return _Rules(self, [self.parents[k].value for k in self.active])
 
     def _record(self, given: Any) -> Any:
         return custom_call(self._forward, given, self.name)

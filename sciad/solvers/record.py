@@ -30,8 +30,10 @@ from sciad.solvers.layout import (
 )
 from sciad.solvers.loop import compiled_loop
 
-__all__ = ["Record", "Steps", "run"]
+__all__ = ["UNLIMITED", "Record", "Steps", "run"]
 
+UNLIMITED = sys.maxsize  # states kept
+PREPARED = 1 << 22
 WATCHED = 8  # steps between two looks of whoever watches
 CHUNK_SECONDS = 0.05  # how long the compiled loop may keep Ctrl-C and the progress callback waiting
 NO_TIMES, NO_STATES = np.empty((0, 2)), np.empty((0, 0))
@@ -66,7 +68,8 @@ class Steps:
 class Record:
     """Buffers for times (rows, 2) and states (rows, width) of accepted steps."""
 
-    def __init__(self, slots: np.ndarray, store: int, limit: int, multistep: bool = False) -> None:
+    def __init__(self, slots: np.ndarray, store: int, limit: int, multistep: bool = False, rows: int = 0) -> None:
+        """`rows`: make room for so many at least; at first it is little."""
         self.limit, self.store, self.multistep = limit, store, multistep
         self.orders = np.empty(128) if multistep and store > 0 else None
         slots[ORDERS] = 0 if self.orders is None else self.orders.ctypes.data
@@ -74,13 +77,17 @@ class Record:
             self.times, self.states = NO_TIMES, NO_STATES
             return
         n, stages = int(slots[N]), int(slots[N_STAGES] + slots[N_EXTRA])
-        width = n if not multistep or limit == sys.maxsize else 6 * n
+        width = n if not multistep or limit == UNLIMITED else 6 * n
         if store >= STAGES:
             width += stages * n
         if store == TAPES:
             width += (stages - 1) * n + stages * int(slots[TAPE_SIZE])
-        rows = max(4, min(128, 65536 // max(width, 1)))
-        self.times, self.states = np.empty((128, 2)), np.empty((min(rows, limit), width))
+        first = max(rows, 4, min(128, 65536 // max(width, 1)))
+        self.times, self.states = np.empty((max(rows, 128), 2)), np.empty((min(first, limit), width))
+
+    def advised(self, slots: np.ndarray) -> int:
+        """Rows that the next solve of this kind had better have, at most PREPARED bytes of them."""
+        return min(int(slots[N_ACCEPT]) + 2, PREPARED // (8 * max(self.states.shape[1], 1)))
 
     def grow(self, slots: np.ndarray) -> None:
         """Make room for more steps; where the number of states is limited, keep every second one and record half as often."""

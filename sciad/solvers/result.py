@@ -44,6 +44,14 @@ class OdeResult:
     def __init__(self, **fields: Any) -> None:
         self.__dict__.update(fields)
 
+    def __getattr__(self, name: str) -> Any:
+        """Fields that are worked out when first asked for: those that `_rest` gives."""
+        rest = None if name.startswith("__") else self.__dict__.pop("_rest", None)
+        if rest is None:
+            raise AttributeError(f"'{type(self).__name__}' object has no attribute {name!r}")
+        self.__dict__.update(rest())
+        return getattr(self, name)
+
     @property
     def y(self) -> Any:
         """States with time as the last axis."""
@@ -68,6 +76,7 @@ class OdeResult:
 
     def keys(self) -> Iterator[str]:
         """Names of the fields."""
+        _ = self.message  # all of them are there now
         yield from ("t", "y", *[k for k in self.__dict__ if k != "t" and not k.startswith("_")])
 
     def __repr__(self) -> str:
