@@ -62,10 +62,10 @@ class Automatic:
         return solution, Residuals(solution.pieces[0].method, solution.steps, wanted, solution.ys, *copies)
 
     def planned(self, rhs: Rhs, method: Any) -> str | None:
-        """As `Discrete.planned`: explicit steps are transposed."""
-        return self.discrete.planned(rhs, method)
+        """As `Discrete.planned`, where that is what is chosen."""
+        return self.discrete.planned(rhs, method) if _transposable(rhs, method) else None
 
-    def residuals(self, *given: Any) -> Residuals:
+    def residuals(self, *given: Any) -> Residuals | PiecewiseResiduals:
         """As `Discrete.residuals`."""
         return self.discrete.residuals(*given)
 

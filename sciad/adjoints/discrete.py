@@ -9,7 +9,7 @@ import numpy as np
 
 from sciad.adjoints.direct import curvature
 from sciad.adjoints.primal import forward_solve
-from sciad.adjoints.stiff import PiecewiseResiduals, reverse_pieces, solve_pieces
+from sciad.adjoints.stiff import PiecewiseResiduals, has_transpose, reverse_pieces, solve_pieces
 from sciad.adjoints.tangent import RECORDS, Tangents, directional
 from sciad.adjoints.way_back import Residuals, Sweep
 from sciad.errors import ShapeError
@@ -17,6 +17,7 @@ from sciad.solvers.auto import Auto
 from sciad.solvers.explicit import ERK
 from sciad.solvers.integrate import RawSolution
 from sciad.solvers.methods import find_method
+from sciad.solvers.pieces import Piece
 from sciad.solvers.rhs import Rhs
 
 __all__ = ["Discrete", "Residuals"]
@@ -55,15 +56,19 @@ class Discrete:
         solution = forward_solve(rhs, t_span, y0, p, method, t_eval, options)
         wanted = None if t_eval is None else solution.t
         y0, p = np.array(y0, np.float64), np.array(p, np.float64)
-        return solution, self.residuals(method, solution.steps, wanted, solution.ys, y0, p)
+        return solution, Residuals(method, solution.steps, wanted, solution.ys, y0, p, self.checkpoints)
 
-    def planned(self, rhs: Rhs, method: ERK) -> str | None:
-        """What solves by an explicit method must record to be planned ahead (see `sciad.solvers.plan`); None: these cannot be."""
-        return None if self.checkpoints is not None else self._store(rhs, method)
+    def planned(self, rhs: Rhs, method: Any) -> str | None:
+        """What solves by a method must record to be planned ahead (see `sciad.solvers.plan`); None: these cannot be."""
+        if self.checkpoints is not None or (method.implicit and not has_transpose(method)):
+            return None
+        return "states" if method.implicit else self._store(rhs, method)
 
-    def residuals(self, method: ERK, steps, wanted, ys, y0, p) -> Residuals:
-        """What `backward` needs of the solve by an explicit method; the arrays belong to it."""
-        return Residuals(method, steps, wanted, ys, y0, p, self.checkpoints)
+    def residuals(self, pieces: tuple[Piece, ...], t, every_step: bool, ys, y0, p) -> Residuals | PiecewiseResiduals:
+        """What `backward` needs of a solve that was planned; the arrays belong to it."""
+        if len(pieces) == 1 and isinstance(pieces[0].method, ERK):
+            return Residuals(pieces[0].method, pieces[0].steps, None if every_step else t, ys, y0, p)
+        return PiecewiseResiduals(pieces, t, every_step, ys, y0, p, None)
 
     def backward(self, rhs: Rhs, residuals: Residuals, ys_bar, times: bool = True):
         """(y0_bar (n,), p_bar (n_p,), t0_bar, t1_bar, t_eval_bar (m,) or None) from ys_bar (m, n), the cotangent of the saved states.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from sciad.solvers.radau import Radau
 from sciad.solvers.rhs import Rhs
 from sciad.solvers.rosenbrock import Rosenbrock
 from sciad.solvers.sdirk import Sdirk
+from sciad.solvers.template import Equipped, has_template
 
 __all__ = ["PiecewiseResiduals", "before_consistent", "has_transpose", "solve_pieces", "reverse_pieces"]
 
@@ -64,25 +66,41 @@ def solve_pieces(rhs: Rhs, t_span, y0, p, method: Any, t_eval, options: dict[str
     return solution, PiecewiseResiduals(*kept)
 
 
+#: Of right-hand sides and methods with dense linear algebra: what `StiffSweep` begins with.
+_EQUIPPED: WeakKeyDictionary[Rhs, dict[Any, Equipped]] = WeakKeyDictionary()
+
+
 class StiffSweep(Sweep):
     """The way back over the steps of one implicit method."""
 
     def _prepare(self) -> None:
-        rhs, method, n = self.rhs, self.residuals.method, self.rhs.n
-        self.slots = slots = np.zeros(STIFF_SLOTS, np.int64)
-        first = self.residuals
+        rhs, method, first = self.rhs, self.residuals.method, self.residuals
+        if first.mass is None and has_template(rhs, method):
+            known = _EQUIPPED.setdefault(rhs, {})
+            equipped = known.get(method)
+            if equipped is None:
+                equipped = known[method] = Equipped(*self._equip())
+            self.slots, self.memory = equipped.copies()
+        else:
+            self.slots, self.memory = self._equip()
+        self.norm = np.zeros(2)
+        self.slots[ERROR] = self.norm.ctypes.data
+        self.work = np.zeros(2 + (10 + 3 * method.n_stages) * rhs.n + rhs.n_p + 3 * rhs.tape_size)
+
+    def _equip(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """The slots of a sweep that has not begun, and the memory that they point into."""
+        rhs, method, first, slots = self.rhs, self.residuals.method, self.residuals, np.zeros(STIFF_SLOTS, np.int64)
         wish = "dense" if first.mass is not None or method.complex else None
-        linear = choose_linear(wish, rhs, float(first.steps.times[0]), first.y0, first.p)
-        self.memory, self.norm = (equip(slots, rhs, method, linear, 0, first.mass), linear), np.zeros(2)
-        slots[[N, N_STAGES, N_PARAMETERS]] = n, method.n_stages, rhs.n_p
+        self.linear = choose_linear(wish, rhs, float(first.steps.times[0]), first.y0, first.p)
+        memory = equip(slots, rhs, method, self.linear, 0, first.mass)
+        slots[[N, N_STAGES, N_PARAMETERS]] = rhs.n, method.n_stages, rhs.n_p
         slots[[F, F_PLAIN, STEP, AUG, REV]] = rhs.f, rhs.f, method.step, rhs.aug(), rhs.rev()
-        slots[ERROR] = self.norm.ctypes.data
         if isinstance(method, Rosenbrock):
             slots[STEP_BAR], slots[JVP_REV] = rosenbrock_bar(method), rhs.jvp_rev()
         else:
             slots[STEP_BAR] = radau_bar(method) if isinstance(method, Radau) else sdirk_bar(method)
         slots[TAPE_SIZE], slots[CARRY] = rhs.tape_size, isinstance(method, Sdirk)
-        self.work = np.zeros(2 + (10 + 3 * method.n_stages) * n + rhs.n_p + 3 * rhs.tape_size)
+        return slots, memory
 
     def _compiled(self):
         return compiled_stiff_sweep()

@@ -86,13 +86,13 @@ class Part:
 
 
 def run_switching(
-    explicit: Any, stiff: Any, part: Callable[[Any, int], Part], y0: np.ndarray, given: tuple
+    explicit: Any, stiff: Any, part: Callable[[Any, int], Part], y0: np.ndarray, given: tuple, run_part: Callable = Part.run
 ) -> tuple[int, Part, list[Piece]]:
     """Begin with the explicit method and change with every SWITCH; the last code and part, and the pieces."""
     current, other, pieces = part(explicit, WATCH_EXPLICIT), None, []
     current.reals[STABILITY] = stability_boundary(explicit)
     while True:
-        code = current.run(y0, given)
+        code = run_part(current, y0, given)
         pieces.append(current.piece())
         if code != SWITCH:
             return code, current, pieces

@@ -1,8 +1,8 @@
 """A solve planned ahead: what does not depend on the numbers is worked out at the first call and kept for the next ones.
 
 Preparing a solve takes Python longer than small problems take to be solved.  `planned` takes the usual case: a compiled right-hand side,
-an explicit method (or "auto", as long as it does not turn stiff), plain times, one level of reverse mode or none.  It says None to
-everything else, and to every solve that does not end well: the general way then does it from the beginning, and tells what is wrong.
+plain times, scalar tolerances, dense linear algebra, one level of reverse mode or none.  It says None to everything else, and to every
+solve that does not end well: the general way then does it from the beginning, and tells what is wrong.
 """
 
 from __future__ import annotations
@@ -15,24 +15,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sciad import tree
-from sciad.solvers.auto import WATCH_EXPLICIT, Auto, choose, stability_boundary
+from sciad.solvers.auto import WATCH_EXPLICIT, WATCH_STIFF, Auto, choose
 from sciad.solvers.callback import CallbackField
 from sciad.solvers.counting import count, going_back
-from sciad.solvers.explicit import ERK
 from sciad.solvers.fields import Compiled, field_for, is_inplace
-from sciad.solvers.implicit import equip
 from sciad.solvers.integrate import RawSolution
 from sciad.solvers.late import adjoint_of, report_adjoint
-from sciad.solvers.layout import BUDGET, DONE, N_F, N_LU, NEED_ROOM, RUNNING, SPARE, STABILITY, T_END, T
+from sciad.solvers.layout import DONE, NEED_ROOM, RUNNING, SWITCH
 from sciad.solvers.loop import compiled_loop
 from sciad.solvers.methods import find_method
 from sciad.solvers.node import SolveNode
-from sciad.solvers.pieces import Piece
-from sciad.solvers.record import UNLIMITED, Record, run
+from sciad.solvers.pieces import Part, joined, run_switching
 from sciad.solvers.result import OdeResult
-from sciad.solvers.setup import SMALLEST_RTOL, STORES, new_reals, new_slots, scales
-from sciad.solvers.status import Status, message
-from sciad.solvers.stepsize import PI
+from sciad.solvers.setup import SMALLEST_RTOL, STORES
+from sciad.solvers.status import SUCCESS_TEXT, Status
+from sciad.solvers.template import Template, has_template
 from sciad.tape import Variable
 from sciad.tape.core import Node, refresh, wrap
 
@@ -43,7 +40,6 @@ F8 = np.dtype(np.float64)
 NUMBERS = (float, int, np.float64)
 KEPT, MOST = 8, 512  # plans for one key (closures over other constants), and keys
 PLANS: dict[tuple, list[Plan]] = {}
-COUNTERS = slice(N_F, N_LU + 1)
 
 
 class Options(NamedTuple):
@@ -61,80 +57,90 @@ class Options(NamedTuple):
 class Plan:
     """One right-hand side, method, kind of record and set of options: the arrays of the compiled loop before the numbers are put in."""
 
-    def __init__(self, compiled: Compiled, code: CodeType, options: Options, adjoint: Any, traced: bool, saves: bool) -> None:
-        self.field, self.rhs, self.code, self.adjoint, self.options = compiled.field, compiled.rhs, code, adjoint, options
-        asked = find_method(options.method)
-        self.watched = isinstance(asked, Auto)
-        self.method = choose(asked, self.rhs.n, options.rtol)[0] if self.watched else asked
-        self.store = adjoint.planned(self.rhs, self.method) if traced else "none" if saves else "states"
-        self.level = STORES[self.store or "none"]
-        self.slots = new_slots(self.rhs, self.method, self.level, False, options.max_steps, 0)
-        equip(self.slots, self.rhs, self.method, None, WATCH_EXPLICIT if self.watched else 0)
-        self.slots[BUDGET] = max(20, 20_000 // max(self.rhs.n, 1))
-        self.reals = new_reals(self.method, self.rhs.n, (0.0, 1.0), None, options.max_step, options.min_step, None, PI)
-        scales(self.reals, self.rhs.n, options.rtol, options.atol)
-        if self.watched:
-            self.reals[STABILITY] = stability_boundary(self.method)
-        self.rows = 0  # of the record, as many as the last solve needed
-        self.stiff = False  # whether "auto" was seen to switch: what it takes then is not planned
+    def __init__(self, compiled: Compiled, code: CodeType, options: Options, adjoint: Any, store: str) -> None:
+        self.field, self.rhs, self.code, self.options, self.adjoint = compiled.field, compiled.rhs, code, options, adjoint
+        self.asked = find_method(options.method)
+        switching = isinstance(self.asked, Auto)
+        self.method, self.other = choose(self.asked, self.rhs.n, options.rtol) if switching else (self.asked, None)
+        self.template = Template(self.rhs, self.method, STORES[store], options, WATCH_EXPLICIT if switching else 0)
+        self.pair: dict[Any, Template] | None = None  # of "auto", where it was seen to switch
+        self.given_up = False
 
     def run(self, t0: float, t1: float, y0: np.ndarray, p: np.ndarray, t_eval: np.ndarray | None) -> Done | None:
-        """Solve; None where it does not reach the end with the one method."""
-        slots, reals = self.slots.copy(), self.reals.copy()
-        reals[T], reals[T_END] = t0, t1
-        if self.watched:
-            spare = np.empty(self.rhs.n)
-            slots[SPARE] = spare.ctypes.data
-        record = Record(slots, self.level, UNLIMITED, rows=self.rows)
+        """Solve; None where the end is not reached, or not in a way that is planned."""
         wanted = EMPTY if t_eval is None else t_eval
         ys = np.empty((len(wanted), self.rhs.n))
-        advance = compiled_loop()
-        code = advance(slots, reals, p, y0, wanted, ys, record.times, record.states, EMPTY, EMPTY_2D, self.method.dense)
-        while code == NEED_ROOM:
-            record.grow(slots)
-            code = advance(slots, reals, p, y0, wanted, ys, record.times, record.states, EMPTY, EMPTY_2D, self.method.dense)
-        if code == RUNNING:  # a long one: so that Ctrl-C is answered
-            code = run(slots, reals, p, y0, wanted, ys, record, EMPTY, EMPTY_2D, self.method.dense, None, t0)
-        if code != DONE:
-            self.stiff = self.watched
+        given = p, wanted, ys, EMPTY, EMPTY_2D, None, None
+        if self.pair is None:
+            part = self.template.part(t0, t1)
+            code, pieces = _run(part, y0, given), None
+            if code == DONE:
+                self.template.learn(part)
+                pieces = [part.piece()]
+            elif code == SWITCH:
+                self._turn_stiff()
+        if self.pair is not None:
+            pair = self.pair
+            code, _, pieces = run_switching(self.method, self.other, lambda method, watch: pair[method].part(t0, t1), y0, given, _run)
+        if code == RUNNING:  # a long one, which must answer to Ctrl-C
+            self.given_up = True
+        if code != DONE or pieces is None:
             return None
-        self.rows = record.advised(slots)
-        count(int(slots[N_F]))
-        steps = record.steps(slots)
         if t_eval is None:
-            wanted, ys = steps.times.copy(), steps.states[:, : self.rhs.n].copy()
-        return Done(self, slots, reals, (t0, t1), steps, wanted, ys, y0, p, t_eval)
+            wanted, ys = joined(pieces)
+        done = Done(self, tuple(pieces), (t0, t1), wanted, ys, y0, p, t_eval)
+        count(done.counts[0])
+        return done
+
+    def _turn_stiff(self) -> None:
+        """Plan for both methods, the states of whose steps are kept; give up where the linear algebra or the adjoint allow no plan."""
+        known = self.adjoint is None or self.adjoint.planned(self.rhs, self.other) is not None
+        if not known or not has_template(self.rhs, self.other):
+            self.given_up = True
+            return
+        level = self.template.level if self.adjoint is None else STORES["states"]
+        watches = (self.method, WATCH_EXPLICIT), (self.other, WATCH_STIFF)
+        self.pair = {method: Template(self.rhs, method, level, self.options, watch) for method, watch in watches}
+
+
+def _run(part: Part, y0: np.ndarray, given: tuple) -> int:
+    """As `Part.run`, but for the time of one budget only."""
+    slots, reals, record, advance = part.slots, part.reals, part.record, compiled_loop()
+    p, wanted, ys, stops, jumps = given[:5]
+    while True:
+        code = advance(slots, reals, p, y0, wanted, ys, record.times, record.states, stops, jumps, part.method.dense)
+        if code != NEED_ROOM:
+            return code
+        record.grow(slots)
 
 
 class Done:
     """A solve that reached its end; what only some callers ask for is made when they do."""
 
-    __slots__ = ("adjoint_residuals", "p", "plan", "reals", "slots", "span", "steps", "t", "t_eval", "y0", "ys")
+    __slots__ = ("counts", "kept", "p", "pieces", "plan", "span", "t", "t_eval", "y0", "ys")
 
-    def __init__(self, plan, slots, reals, span, steps, t, ys, y0, p, t_eval) -> None:
-        self.plan, self.slots, self.reals, self.span, self.steps, self.t, self.ys = plan, slots, reals, span, steps, t, ys
-        self.y0, self.p, self.t_eval, self.adjoint_residuals = y0, p, t_eval, None
+    def __init__(self, plan, pieces, span, t, ys, y0, p, t_eval) -> None:
+        self.plan, self.pieces, self.span, self.t, self.ys, self.y0, self.p, self.t_eval = plan, pieces, span, t, ys, y0, p, t_eval
+        self.counts = (pieces[0].counts if len(pieces) == 1 else sum(piece.counts for piece in pieces)).tolist()
+        self.kept: list = []  # for a way back
 
     def raw(self) -> RawSolution:
         """As `integrate` returns it."""
-        counts = self.slots[COUNTERS].copy()
-        piece = Piece(self.plan.method, self.span[0], self.steps, counts, self.plan.rhs.n)
-        text = message(Status.SUCCESS, self.slots, self.reals)
-        return RawSolution(self.t, self.ys, Status.SUCCESS, text, *counts.tolist(), self.steps, None, (piece,))
+        steps = self.pieces[0].steps if len(self.pieces) == 1 else None
+        return RawSolution(self.t, self.ys, Status.SUCCESS, SUCCESS_TEXT, *self.counts, steps, None, self.pieces)
 
     def fields(self) -> dict[str, Any]:
         """Those of the result that the general way works out at once."""
-        nfev, naccept, nreject, njev, nlu = self.slots[COUNTERS].tolist()
-        plan = self.plan
-        kept = [] if self.adjoint_residuals is None else [self.adjoint_residuals]
+        plan, pieces, kept = self.plan, self.pieces, self.kept
+        nfev, naccept, nreject, njev, nlu = self.counts
 
         def explain() -> Any:
-            return report_adjoint(adjoint_of(plan.options.adjoint), plan.rhs, [plan.method], naccept, False, kept)
+            return report_adjoint(adjoint_of(plan.options.adjoint), plan.rhs, [x.method for x in pieces], naccept, False, kept)
 
         return {
             "sol": None, "t_events": None, "y_events": None, "nfev": nfev, "njev": njev, "nlu": nlu, "naccept": naccept, "nreject": nreject,
-            "method": find_method(plan.options.method).name, "switches": [(self.span[0], plan.method.name)], "status": 0,
-            "message": message(Status.SUCCESS, self.slots, self.reals), "success": True, "_explain": explain,
+            "method": plan.asked.name, "switches": [(x.start, x.method.name) for x in pieces], "status": 0, "message": SUCCESS_TEXT,
+            "success": True, "_explain": explain,
         }  # fmt: skip
 
 
@@ -158,7 +164,7 @@ def planned(fun: Callable, t_span: Any, y0: Any, t_eval: Any, args: tuple, optio
     if values is None or (type(values[0]) is not float and (type(values[0]) is not np.ndarray or values[0].dtype is not F8)):
         return None
     found = _find(fun, values, structure, args, options, trace is not None, t_eval is not None)
-    if found is None or found.stiff:
+    if found is None or found.given_up:
         return None
     field, state = found.field, values[0]
     if field.captures:
@@ -232,21 +238,23 @@ def _find(fun: Callable, values: list, structure: Any, args: tuple, options: Opt
 
 
 def _new(fun: Callable, shape: tuple, args: tuple, options: Options, traced: bool, saves: bool) -> Plan | None:
-    method, adjoint = find_method(options.method), None
-    explicit = isinstance(method, Auto) or (isinstance(method, ERK) and method.tableau.adaptive)
-    if not explicit or type(options.rtol) is not float or type(options.atol) is not float or not options.max_steps > 0:
+    method = find_method(options.method)
+    plain = type(options.rtol) is float and type(options.atol) is float and options.max_steps > 0 and options.max_step > 0
+    if not plain or not (options.rtol >= SMALLEST_RTOL and 0.0 <= options.atol < math.inf):
         return None
-    if not (options.rtol >= SMALLEST_RTOL and 0.0 <= options.atol < math.inf and options.max_step > 0):
+    if not isinstance(method, Auto) and not getattr(method, "adaptive", False):
         return None
-    if traced:
-        adjoint = adjoint_of(options.adjoint)
-        if getattr(adjoint, "planned", None) is None:
-            return None
+    adjoint = adjoint_of(options.adjoint) if traced else None
+    if traced and getattr(adjoint, "planned", None) is None:
+        return None
     compiled, _ = field_for(fun, shape, args, inplace=is_inplace(fun, len(args)))
-    if isinstance(compiled.field, CallbackField):
+    first = choose(method, compiled.rhs.n, options.rtol)[0] if isinstance(method, Auto) else method
+    if isinstance(compiled.field, CallbackField) or not has_template(compiled.rhs, first):
         return None
-    plan = Plan(compiled, fun.__code__, options, adjoint, traced, saves)
-    return None if traced and plan.store is None else plan
+    store = adjoint.planned(compiled.rhs, first) if traced else "none" if saves else "states"
+    if traced and store is not None and isinstance(method, Auto):
+        store = "states"  # looking for stiffness evaluates f in between, where tapes of stages would be overwritten
+    return None if store is None else Plan(compiled, fun.__code__, options, adjoint, store)
 
 
 def _recorded(done: Done, ys: np.ndarray, trace: Any, operands: list) -> Variable:
@@ -257,7 +265,8 @@ def _recorded(done: Done, ys: np.ndarray, trace: Any, operands: list) -> Variabl
         out = wrap(ys, trace, None)
         out.shared = True
         return out
-    residuals = done.adjoint_residuals = plan.adjoint.residuals(plan.method, done.steps, done.t_eval, done.ys, done.y0, done.p)
+    residuals = plan.adjoint.residuals(done.pieces, done.t, done.t_eval is None, done.ys, done.y0, done.p)
+    done.kept.append(residuals)
 
     def vjp(bar: Any) -> list:
         if isinstance(bar, Variable):  # of a second differentiation
@@ -274,14 +283,13 @@ def _recorded(done: Done, ys: np.ndarray, trace: Any, operands: list) -> Variabl
 
 def _general(done: Done, operands: list) -> SolveNode:
     """The solve as the general way records it."""
-    plan = done.plan
-    options = plan.options
-    given = {name: getattr(options, name) for name in ("rtol", "atol", "max_step", "min_step", "max_steps")}
-    given |= {"first_step": None, "mass": None, "method": find_method(options.method)}
-    parents = [operands[0], *done.span, done.t_eval, *operands[1:]]
+    plan, (t0, t1) = done.plan, done.span
+    given = {name: getattr(plan.options, name) for name in ("rtol", "atol", "max_step", "min_step", "max_steps")}
+    given |= {"first_step": None, "mass": None, "method": plan.asked}
+    parents = [operands[0], t0, t1, done.t_eval, *operands[1:]]
 
     def guarded(stage: Callable, *stage_given: Any) -> Any:
         return stage(plan.rhs, *stage_given)
 
     problem = done.span, done.y0, done.p, done.t_eval, given
-    return SolveNode(plan.field, plan.field.y_shape, parents, problem, plan.adjoint, guarded, (done.raw(), done.adjoint_residuals))
+    return SolveNode(plan.field, plan.field.y_shape, parents, problem, plan.adjoint, guarded, (done.raw(), done.kept[0]))

@@ -33,7 +33,6 @@ from sciad.solvers.loop import compiled_loop
 __all__ = ["UNLIMITED", "Record", "Steps", "run"]
 
 UNLIMITED = sys.maxsize  # states kept
-PREPARED = 1 << 22
 WATCHED = 8  # steps between two looks of whoever watches
 CHUNK_SECONDS = 0.05  # how long the compiled loop may keep Ctrl-C and the progress callback waiting
 NO_TIMES, NO_STATES = np.empty((0, 2)), np.empty((0, 0))
@@ -84,10 +83,6 @@ class Record:
             width += (stages - 1) * n + stages * int(slots[TAPE_SIZE])
         first = max(rows, 4, min(128, 65536 // max(width, 1)))
         self.times, self.states = np.empty((max(rows, 128), 2)), np.empty((min(first, limit), width))
-
-    def advised(self, slots: np.ndarray) -> int:
-        """Rows that the next solve of this kind had better have, at most PREPARED bytes of them."""
-        return min(int(slots[N_ACCEPT]) + 2, PREPARED // (8 * max(self.states.shape[1], 1)))
 
     def grow(self, slots: np.ndarray) -> None:
         """Make room for more steps; where the number of states is limited, keep every second one and record half as often."""

@@ -58,8 +58,11 @@ def _loss(p, y0, options):
         {"method": "RK45", "t_eval": TIMES, "max_step": 0.05, "adjoint": "discrete"},
         {"method": "DOP853", "t_eval": TIMES, "rtol": 1e-9, "atol": 1e-9, "adjoint": "discrete"},
         {"method": "Tsit5", "t_eval": TIMES, "adjoint": sciad.adjoints.Discrete(store="states")},
+        {"method": "Rodas5P", "t_eval": TIMES, "rtol": 1e-6},
+        {"method": "NDF", "rtol": 1e-6},
+        {"method": "KenCarp4", "t_eval": TIMES, "adjoint": "discrete"},
     ],
-    ids=["saved", "every-step", "auto", "auto-tight", "max-step", "dop853", "states"],
+    ids=["saved", "every-step", "auto", "auto-tight", "max-step", "dop853", "states", "rosenbrock", "bdf", "esdirk"],
 )
 def test_equal_to_the_general_way(routes, options):
     """Values, gradients, times and counts, the first time and when the plan is used again."""
@@ -152,6 +155,38 @@ def test_second_derivatives(routes):
     np.testing.assert_allclose(sciad.grad(lambda bar: pullback(bar)[0][0])(2.0), -np.exp(-k[0]), rtol=1e-7)
 
 
+@pytest.mark.parametrize("method", ["auto", "Rodas5P"])
+def test_stiff_and_back(routes, method):
+    """y' = -k (y - cos t): a solve that switches, plain and differentiated, against the general way and the slow manifold."""
+
+    def relax(t, y, k):
+        return -k * (y - np.cos(t))
+
+    def loss(k, y0):
+        sol = sciad.solve_ivp(relax, (0.0, 2.0), y0, method, np.array([0.001, 1.0, 2.0]), args=(k,), rtol=1e-7, atol=1e-9)
+        return np.sum(sol.ys)
+
+    k, y0, found = np.array([1e4]), np.array([2.0]), []
+    for planned in (False, True, True):
+        taken = routes(planned)
+        found.append([*sciad.value_and_grad(loss, (0, 1))(k, y0), loss(k, y0)])
+        assert all(taken)
+    for again in found[1:]:
+        np.testing.assert_allclose(again[0], found[0][0], rtol=1e-14)
+        np.testing.assert_allclose(again[1], found[0][1], rtol=1e-13)
+        assert again[2] == again[0]
+
+    def exact(k, y0):
+        t = np.array([0.001, 1.0, 2.0])
+        slow = (k * k * np.cos(t) + k * np.sin(t)) / (1 + k * k)
+        return np.sum(slow + (y0 - k * k / (1 + k * k)) * np.exp(-k * t))
+
+    step = 1e-3
+    np.testing.assert_allclose(found[1][0], exact(1e4, 2.0), rtol=1e-6)
+    np.testing.assert_allclose(found[1][1][0], (exact(1e4 + step, 2.0) - exact(1e4 - step, 2.0)) / (2 * step), rtol=1e-3)
+    np.testing.assert_allclose(found[1][1][1], np.exp(-10.0), rtol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("change", "error"),
     [
@@ -183,14 +218,14 @@ def test_failures_of_the_general_way(routes):
         sciad.grad(lambda k: sciad.solve_ivp(decay, (0.0, 100.0), np.array([1.0]), "Tsit5", args=(k,), max_steps=3).ys[-1, 0])(1.0)
 
 
-def test_stiff_solves_are_not_planned(routes):
-    """Where "auto" switches, the general way solves, and at once from the second call on."""
+def test_from_the_first_switch_on(routes):
+    """Where "auto" switches, the plan is for both methods from then on."""
     taken = routes(True)
     for _ in range(2):
         sol = sciad.solve_ivp(decay, (0.0, 10.0), np.array([1.0]), "auto", np.array([10.0]), args=(5e4,))
         assert sol.success
         assert len(sol.switches) == 2
-    assert taken == [False, False]
+    assert taken == [True, True]
 
 
 def test_fields_when_asked_for(routes):
