@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sciad.ir import Region, Value
+from sciad.passes.batches import batch_products
 from sciad.passes.hoist import hoist
 from sciad.passes.induction import close_counters
 from sciad.passes.peel import peel
+from sciad.passes.products import raise_products
 from sciad.passes.promote import promote
 from sciad.passes.ranges import decide_ranges
 from sciad.passes.simplify import simplify
 from sciad.passes.tidy import tidy
+from sciad.passes.updates import raise_updates
 from sciad.verify import verified
 
-__all__ = ["optimise", "improve_loops"]
+__all__ = ["optimise", "improve_loops", "with_products"]
 
 _ROUNDS = 3  # a counter of an outer loop is closed once that of the inner loop is, and its clippings are decided
 
@@ -31,7 +34,14 @@ def optimise(body: Region, lengths: Iterable[Value] = ()) -> Region:
             peel(body, lengths)
             body = tidy(verified(body, "peel"))
     body = tidy(verified(simplify(body, unroll=True), "unroll"))
-    return improve_loops(body, lengths)
+    return with_products(improve_loops(body, lengths), lengths)
+
+
+def with_products(body: Region, lengths: Iterable[Value] = ()) -> Region:
+    """The function with matrix products in the place of loops that compute them."""
+    lengths = set(lengths)
+    found = [raise_updates(body), raise_products(body, lengths), batch_products(body, lengths)]
+    return improve_loops(tidy(verified(body, "products")), lengths) if any(found) else body
 
 
 def improve_loops(body: Region, lengths: Iterable[Value] = ()) -> Region:
