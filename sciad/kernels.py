@@ -20,19 +20,24 @@ def grown(tape, needed):
 
 @njit
 def gemm(a, oa, ra, ca, b, ob, rb, cb, c, oc, rc, cc, m, k, n, accumulate):
-    """``C[i, j] (+)= sum_l A[i, l] B[l, j]`` on flat arrays with offsets and strides (rows r, columns c); C overlaps neither A nor B."""
+    """``C[i, j] (+)= sum_l A[i, l] B[l, j]`` on flat arrays with offsets and strides (rows r, columns c).
+
+    C overlaps neither A nor B.  Where elements of C are the same memory, they are added to one by one.
+    """
     if not accumulate:
         for i in range(m):
             for j in range(n):
                 c[_u(oc + i * rc + j * cc)] = 0.0
+    if m <= 0 or k <= 0 or n <= 0:
+        return
     if n == 1:
         if ra == 1 and rc == 1 and m >= 4:
             _rows(b, ob, 0, rb, a, oa, ca, c, oc, 0, 1, k, m)  # the transposed product, whose one row is contiguous
         else:
             _sums(a, oa, ra, ca, b, ob, rb, cb, c, oc, rc, cc, m, k, n)
-    elif cc == 1 and (cb == 1 or m >= 8):
+    elif cc == 1 and (m == 1 or abs(rc) >= n) and (cb == 1 or m >= 8):
         _into_rows(a, oa, ra, ca, b, ob, rb, cb, c, oc, rc, m, k, n)
-    elif rc == 1 and (ra == 1 or n >= 8):
+    elif rc == 1 and abs(cc) >= m and (ra == 1 or n >= 8):
         _into_rows(b, ob, cb, rb, a, oa, ca, ra, c, oc, cc, n, k, m)
     else:
         _sums(a, oa, ra, ca, b, ob, rb, cb, c, oc, rc, cc, m, k, n)

@@ -1,7 +1,7 @@
 """A loop of matrix-vector products with one matrix becomes one matrix-matrix product: ``for i: t = W @ x[i]; y[i] = tanh(t)``.
 
 A product inside a loop that reads nothing the loop writes is computed for all trips before the loop.  Its target, made in each trip,
-becomes a part of a larger one.  Only the products of vectors with one and the same matrix are taken together: then the vectors are a matrix.
+becomes a part of a larger one.  Only products of vectors with one and the same matrix are taken together: then the vectors are a matrix.
 """
 
 from __future__ import annotations

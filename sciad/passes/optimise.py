@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from sciad.ir import Region, Value
 from sciad.passes.batches import batch_products
+from sciad.passes.fuse import fuse
 from sciad.passes.hoist import hoist
 from sciad.passes.induction import close_counters
 from sciad.passes.peel import peel
@@ -17,7 +18,7 @@ from sciad.passes.tidy import tidy
 from sciad.passes.updates import raise_updates
 from sciad.verify import verified
 
-__all__ = ["optimise", "improve_loops", "with_products"]
+__all__ = ["optimise", "improve_loops"]
 
 _ROUNDS = 3  # a counter of an outer loop is closed once that of the inner loop is, and its clippings are decided
 
@@ -34,18 +35,20 @@ def optimise(body: Region, lengths: Iterable[Value] = ()) -> Region:
             peel(body, lengths)
             body = tidy(verified(body, "peel"))
     body = tidy(verified(simplify(body, unroll=True), "unroll"))
-    return with_products(improve_loops(body, lengths), lengths)
-
-
-def with_products(body: Region, lengths: Iterable[Value] = ()) -> Region:
-    """The function with matrix products in the place of loops that compute them."""
-    lengths = set(lengths)
+    body = in_registers(body, lengths)
     found = [raise_updates(body), raise_products(body, lengths), batch_products(body, lengths)]
-    return improve_loops(tidy(verified(body, "products")), lengths) if any(found) else body
+    return improve_loops(tidy(verified(body, "products")) if any(found) else body, lengths)
 
 
 def improve_loops(body: Region, lengths: Iterable[Value] = ()) -> Region:
-    """The function with invariant operations before its loops and updated elements in registers; for derivatives too."""
+    """The function with invariant operations before its loops, updated elements in registers, and loops fused; for derivatives too."""
+    lengths = set(lengths)
+    body = in_registers(body, lengths)
+    return in_registers(tidy(verified(body, "fuse")), lengths) if fuse(body, lengths) else body
+
+
+def in_registers(body: Region, lengths: Iterable[Value] = ()) -> Region:
+    """The function with invariant operations before its loops and updated elements carried."""
     hoist(body)
     body = tidy(verified(body, "hoist"))
     promote(body, lengths)
