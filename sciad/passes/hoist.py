@@ -1,9 +1,9 @@
-"""Loop-invariant motion: pure operations whose operands come from outside a loop are computed once, before it."""
+"""Loop-invariant motion: pure operations, and checks, whose operands come from outside a loop are done once, before it."""
 
 from __future__ import annotations
 
 from sciad.ir import PURE, Op, Region, Value
-from sciad.types import is_float
+from sciad.types import B1, I8, is_float
 
 __all__ = ["hoist"]
 
@@ -25,8 +25,9 @@ def _visit(region: Region) -> set[Value]:
             own = _visit(inner)
             if op.name in ("for", "while"):
                 moved = _invariant(inner, own)
+                moved += _checks(op, own) if op.name == "for" else []
                 ops.extend(moved)
-                defined.update(op.result for op in moved)
+                defined.update(r for made in moved for r in made.results)
             defined |= own
         ops.append(op)
         defined.update(op.results)
@@ -36,7 +37,8 @@ def _visit(region: Region) -> set[Value]:
 
 def _invariant(inner: Region, own: set[Value]) -> list[Op]:
     """Take the invariant operations out of a loop's body."""
-    moved, stay = [], []
+    moved: list[Op] = []
+    stay: list[Op] = []
     for op in inner.ops:
         if PURE(op) and (op.name not in _STAYS or is_float(op.result.type)) and not any(a in own for a in op.args):
             moved.append(op)
@@ -45,3 +47,20 @@ def _invariant(inner: Region, own: set[Value]) -> list[Op]:
             stay.append(op)
     inner.ops = stay
     return moved
+
+
+def _checks(loop: Op, own: set[Value]) -> list[Op]:
+    """Take checks of invariant conditions out of a loop: made once, before it, where it has a trip."""
+    inner = loop.regions[0]
+    taken = [op for op in inner.ops if op.name == "check" and op.args[0] not in own and op.args[0].constant is None]
+    if not taken or any(op.regions for op in inner.ops[: inner.ops.index(taken[0])]):
+        return []
+    made: list[Op] = []
+    zero = Op("const", [], [I8], (), {"value": 0})
+    never = Op("less_equal", [loop.args[0], zero.result], [B1], (), {}, loop.line)
+    made += [zero, never]
+    for op in taken:
+        passed = Op("logical_or", [op.args[0], never.result], [B1], (), {}, op.line)
+        made += [passed, Op("check", [passed.result], [], (), op.attributes, op.line)]
+        inner.ops.remove(op)
+    return made

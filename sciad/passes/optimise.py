@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sciad.ir import Region, Value
+from sciad.passes.batches import batch_products
+from sciad.passes.fuse import fuse
 from sciad.passes.hoist import hoist
 from sciad.passes.induction import close_counters
 from sciad.passes.peel import peel
+from sciad.passes.products import raise_products
 from sciad.passes.promote import promote
 from sciad.passes.ranges import decide_ranges
 from sciad.passes.simplify import simplify
 from sciad.passes.tidy import tidy
+from sciad.passes.updates import raise_updates
 from sciad.verify import verified
 
 __all__ = ["optimise", "improve_loops"]
@@ -31,11 +35,20 @@ def optimise(body: Region, lengths: Iterable[Value] = ()) -> Region:
             peel(body, lengths)
             body = tidy(verified(body, "peel"))
     body = tidy(verified(simplify(body, unroll=True), "unroll"))
-    return improve_loops(body, lengths)
+    body = in_registers(body, lengths)
+    found = [raise_updates(body), raise_products(body, lengths), batch_products(body, lengths)]
+    return improve_loops(tidy(verified(body, "products")) if any(found) else body, lengths)
 
 
 def improve_loops(body: Region, lengths: Iterable[Value] = ()) -> Region:
-    """The function with invariant operations before its loops and updated elements in registers; for derivatives too."""
+    """The function with invariant operations before its loops, updated elements in registers, and loops fused; for derivatives too."""
+    lengths = set(lengths)
+    body = in_registers(body, lengths)
+    return in_registers(tidy(verified(body, "fuse")), lengths) if fuse(body, lengths) else body
+
+
+def in_registers(body: Region, lengths: Iterable[Value] = ()) -> Region:
+    """The function with invariant operations before its loops and updated elements carried."""
     hoist(body)
     body = tidy(verified(body, "hoist"))
     promote(body, lengths)

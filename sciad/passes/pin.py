@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sciad.ir import Builder, Op, Region, Value, walk
 from sciad.passes.activity import Activity
-from sciad.passes.save import Clobber
+from sciad.passes.clobber import Clobber
 from sciad.passes.structure import Structure
 from sciad.types import F8, I8
 

@@ -13,7 +13,7 @@ from fractions import Fraction
 from sciad.ir import Op, Value
 from sciad.types import I8
 
-__all__ = ["Polynomial", "Facts", "clipped", "combine", "times"]
+__all__ = ["Polynomial", "Facts", "by_degree", "clipped", "combine", "times"]
 
 Polynomial = dict[tuple[Value, ...], int | Fraction]
 
@@ -112,9 +112,9 @@ class Facts:
         if depth > _MAX_DEPTH:
             return False
         for k in self._variables(p):
-            by_degree = _by_degree(p, k)
-            if len(by_degree) <= 3:
-                return self._over_range(k, *by_degree, *[{}] * (3 - len(by_degree)), depth=depth + 1)  # type: ignore[arg-type, misc]
+            parts = by_degree(p, k)
+            if len(parts) <= 3:
+                return self._over_range(k, *parts, *[{}] * (3 - len(parts)), depth=depth + 1)  # type: ignore[arg-type, misc]
         return False
 
     def _over_range(self, k: Value, rest: Polynomial, slope: Polynomial, square: Polynomial, depth: int) -> bool:
@@ -166,7 +166,7 @@ class Facts:
         return False
 
 
-def _by_degree(p: Polynomial, k: Value) -> list[Polynomial]:
+def by_degree(p: Polynomial, k: Value) -> list[Polynomial]:
     """The coefficients of the powers of k."""
     out: list[Polynomial] = [{}]
     for monomial, c in p.items():

@@ -9,8 +9,9 @@ from sciad.ir import Builder, Region, Value
 from sciad.passes.activity import Activity
 from sciad.passes.pin import pin
 from sciad.passes.reverse import Reverse
-from sciad.passes.save import NotStatic, Saver
+from sciad.passes.save import Saver
 from sciad.passes.structure import Structure
+from sciad.passes.tape_layout import NotStatic
 from sciad.passes.tidy import tidy
 from sciad.passes.twins import add_twins
 from sciad.types import is_buffer

@@ -27,11 +27,13 @@ class _Rebuild:
         self.structure = Structure(body)
         self.b = Builder(fold)
         self.new: dict[Value, Value] = {}
+        self.top = self.b.region
         self.memory: dict[tuple, Value] = {}  # (buffer, index) -> the value known to be there
 
     def run(self) -> Region:
         """Rebuild from the top."""
         outer = self.b.enter(self.source.params)
+        self.top = self.b.region
         self._ops(self.source)
         return self.b.leave(outer, [self._get(r) for r in self.source.results])
 
@@ -92,16 +94,21 @@ class _Rebuild:
         if value.type == BUFFERS[buffer.type[1:]] and buffer.type[1:] in ("float64", "int64", "bool"):
             self.memory[(buffer, index, op.args[0])] = value  # narrower elements would round or wrap
 
-    def _check(self, op: Op) -> None:
-        if self._get(op.args[0]).constant is not True:
-            self._copy(op)
-
     def _alloc(self, op: Op) -> None:
         self._copy(op)
 
     def _check(self, op: Op) -> None:
         if self._get(op.args[0]).constant is not True:
             self._copy(op)
+            condition = op.args[0].op
+            if self.b.region is self.top and condition is not None and condition.name == "equal" and condition.args[0].type == I8:
+                self._same(*condition.args)
+
+    def _same(self, i: Value, j: Value) -> None:
+        """From here on, two integers are one: lengths that a check of the outermost region has found equal."""
+        if j.constant is not None:
+            i, j = j, i
+        self.new[j] = self._get(i)
 
     # -- control flow ----------------------------------------------------------------------------------------------------------
     def _if(self, op: Op) -> None:
