@@ -12,9 +12,9 @@ import stat
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numba
@@ -25,7 +25,9 @@ from numba.core.ccallback import CFunc
 from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic
 
+from sciad.backend_arrays import data_address, empty, grown, keep, stack_array, subarray, view1d, zeros
 from sciad.backend_cache import QuickCache
+from sciad.backend_pipeline import GeneratedCode, GeneratedPart, HandWritten, Part, PartDispatcher
 
 __all__ = [
     "njit",
@@ -41,6 +43,9 @@ __all__ = [
     "unsigned",
     "select",
     "stack_array",
+    "empty",
+    "zeros",
+    "grown",
     "cache_folder",
     "load_generated",
     "load_known",
@@ -53,20 +58,27 @@ __all__ = [
 SETTINGS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
 
 
-def njit(function=None, /, *, cache: bool = True, **options):
-    """`numba.njit` with sciad's settings; disk cache on."""
-    merged = {**SETTINGS, **options}
+def njit(function=None, /, *, cache: bool = True, pipeline_class=None, **options):
+    """`numba.njit` with sciad's settings; disk cache on.
+
+    ``cache=False`` is for helpers of the functions of the same file: they get no entry for Python.
+    """
     if function is None:
-        return lambda function: njit(function, cache=cache, **options)
-    compiled = numba.njit(**merged)(function)
+        return lambda function: njit(function, cache=cache, pipeline_class=pipeline_class, **options)
+    pipeline_class = pipeline_class or (HandWritten if cache else Part)
+    compiled = numba.njit(**{**SETTINGS, **options}, pipeline_class=pipeline_class)(function)
     if cache:
         compiled._cache = QuickCache(compiled.py_func)
+    else:
+        compiled.__class__ = PartDispatcher
     return compiled
 
 
-def kernel(function):
+def kernel(function=None, /, *, cache: bool = True):
     """`njit` for generated functions whose array arguments never overlap: LLVM may keep what it loads, and vectorise without checks."""
-    compiled = njit(function)
+    if function is None:
+        return lambda function: kernel(function, cache=cache)
+    compiled = njit(function, cache=cache, pipeline_class=GeneratedCode if cache else GeneratedPart, no_cfunc_wrapper=True)
     customize = compiled._compiler._customize_flags
 
     def with_noalias(flags):
@@ -83,7 +95,8 @@ def cfunc(signature, *, cache: bool = True, **options):
     settings = {key: value for key, value in SETTINGS.items() if key != "nogil"}
 
     def compiled(function):
-        made = CFunc(function, (signature.args, signature.return_type), locals={}, options={**settings, **options})
+        types_ = (signature.args, signature.return_type)
+        made = CFunc(function, types_, locals={}, options={**settings, **options}, pipeline_class=HandWritten)
         if cache:
             made._cache = QuickCache(function)
         made.compile()
@@ -116,63 +129,6 @@ def call_address(typingctx, address, *arguments):
         return builder.call(pointer, values)
 
     return signature, codegen
-
-
-@intrinsic
-def data_address(typingctx, array, offset):
-    """Address of ``array.flat[offset]`` of a contiguous array, as an integer."""
-    if not isinstance(array, types.Array) or not isinstance(offset, types.Integer):
-        return None
-
-    def codegen(context, builder, sig, args):
-        view = context.make_array(sig.args[0])(context, builder, args[0])
-        index = context.cast(builder, args[1], sig.args[1], types.intp)
-        pointer = builder.gep(view.data, [index])
-        return builder.ptrtoint(pointer, context.get_value_type(types.intp))
-
-    return types.intp(array, offset), codegen
-
-
-def _array_over(context, builder, array_type, data, n):
-    """The LLVM value of a contiguous one-dimensional array over memory that somebody else keeps alive."""
-    array = context.make_array(array_type)(context, builder)
-    step = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(array_type.dtype)))
-    context.populate_array(array, data=data, shape=[n], strides=[step], itemsize=step, meminfo=None, parent=None)
-    return array._getvalue()
-
-
-@intrinsic
-def view1d(typingctx, address, n):
-    """A float64 array of length `n` over the memory at an integer address."""
-    result = types.Array(types.float64, 1, "C", aligned=True)
-
-    def codegen(context, builder, sig, args):
-        pointer = builder.inttoptr(args[0], context.get_value_type(types.float64).as_pointer())
-        return _array_over(context, builder, result, pointer, args[1])
-
-    return result(types.intp, types.intp), codegen
-
-
-@intrinsic
-def subarray(typingctx, array, offset, n):
-    """The `n` elements of a contiguous one-dimensional array from `offset` on; the array must outlive it."""
-    result = types.Array(array.dtype, 1, "C", aligned=True)
-
-    def codegen(context, builder, sig, args):
-        view = context.make_array(sig.args[0])(context, builder, args[0])
-        return _array_over(context, builder, result, builder.gep(view.data, [args[1]]), args[2])
-
-    return result(array, types.intp, types.intp), codegen
-
-
-@intrinsic
-def keep(typingctx, array):
-    """Does nothing, but is a use of `array`: memory whose address is in use must not be released before."""
-
-    def codegen(context, builder, sig, args):
-        return context.get_dummy_value()
-
-    return types.none(array), codegen
 
 
 @intrinsic
@@ -289,11 +245,15 @@ def load_known(stem: str, key: str) -> ModuleType | None:
     return load_generated("", stem, key) if name in sys.modules or (cache_folder() / f"{name}.py").exists() else None
 
 
-def entry(function: Any, kinds: Iterable[str]) -> Callable:
-    """The machine code of a compiled function for arguments of the given types, callable without numba's look at each argument.
+def entry(function: Any, kinds: Sequence[str]) -> Callable:
+    """A generated function for arguments of the given types, its machine code callable without numba's look at each argument.
 
     Types are those of `sciad.types`.  Arguments must have them: arrays contiguous, aligned, in the machine's byte order.
     """
+    if isinstance(function, FunctionType) and (arrays := function.__globals__.get(f"{function.__name__}_arrays")) is not None:
+        kernel = f"{function.__name__}_kernel"  # a Python function that makes arrays for it
+        compiled = entry(function.__globals__[kernel], [*kinds, *arrays])
+        return FunctionType(function.__code__, {**function.__globals__, kernel: compiled}, function.__name__)
     if not isinstance(function, Dispatcher):
         return function
     found = [types.Array(getattr(types, k[1:]), 1, "C") if k[0] == "*" else _SCALARS[k] for k in kinds]
@@ -334,21 +294,3 @@ def select(typingctx, cond, a, b):
         return builder.select(flag, args[1], args[2])
 
     return a(cond, a, b), codegen
-
-
-@intrinsic
-def stack_array(typingctx, n):
-    """An uninitialised float64 array of constant length `n` on the stack of the calling function: no allocation."""
-    if not isinstance(n, types.IntegerLiteral):
-        return None
-    length = n.literal_value
-    result = types.Array(types.float64, 1, "C", aligned=True)
-
-    def codegen(context, builder, sig, args):
-        element = context.get_value_type(types.float64)
-        block = cgutils.alloca_once(builder, llvm.ArrayType(element, max(length, 1)))
-        block.align = 64
-        data = builder.bitcast(block, element.as_pointer())
-        return _array_over(context, builder, result, data, context.get_constant(types.intp, length))
-
-    return result(n), codegen

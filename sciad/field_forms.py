@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from sciad.backend import digest, load_generated
-from sciad.codegen.emit import Emitter, header
+from sciad.codegen.emit import Emitter
+from sciad.codegen.header import header
 from sciad.fold import fold
 from sciad.ir import Builder, Region, Value, substitute, walk
 from sciad.passes.dce import dce
@@ -260,7 +261,7 @@ def field_source(stem: str, filename: str, floats: list, buffers: list, body: Re
     arguments = ", ".join([*names, *arrays])
     text = "\n".join(
         [
-            f"@kernel\ndef {stem}_kernel({', '.join([*names, *inner])}):",
+            f"@kernel(cache=False)\ndef {stem}_kernel({', '.join([*names, *inner])}):",
             *emitter.lines,
             f"\n\n@cfunc({signature})\ndef {stem}({arguments}):",
             f"    return {stem}_kernel({', '.join([*names, *views])})\n",

@@ -1,21 +1,11 @@
-"""Hand-written compiled helpers that generated code calls: matrix products of any strides, growing tapes."""
+"""Hand-written compiled helpers that generated code calls: matrix products of any strides."""
 
 from __future__ import annotations
-
-import numpy as np
 
 from sciad.backend import fast_add, njit
 from sciad.backend import unsigned as _u
 
-__all__ = ["gemm", "grown"]
-
-
-@njit
-def grown(tape, needed):
-    """A copy of a tape with room for at least `needed` entries, and at least twice as many as before."""
-    larger = np.empty(max(needed, 2 * tape.size), tape.dtype)
-    larger[: tape.size] = tape
-    return larger
+__all__ = ["gemm"]
 
 
 @njit

@@ -1,12 +1,16 @@
 """The generated module of one function: a kernel whose array arguments never overlap, called by what allocates its local arrays.
 
 LLVM is told that arguments do not overlap, which it cannot find out about arrays that a function makes itself; then it may keep what
-it has loaded and vectorise without checks at run time.
+it has loaded and vectorise without checks at run time.  What allocates is plain Python: as a compiled function, it would have the kernel's
+machine code made a second time.
 """
 
 from __future__ import annotations
 
-from sciad.codegen.emit import Emitter, header
+from sciad.codegen.emit import Emitter
+from sciad.codegen.header import header
+from sciad.codegen.memory import numpy_name
+from sciad.codegen.scalars import strip
 from sciad.ir import PURE, Op, Region, Value
 from sciad.passes.sums import plain_sums
 from sciad.types import B1, I8
@@ -40,19 +44,52 @@ def _function(body: Region, name: str) -> str:
     return f"@kernel\ndef {name}({', '.join(params)}):\n" + "\n".join(emitter.lines) + "\n"
 
 
+class _Plain(Emitter):
+    """Writes Python that is not compiled."""
+
+    def expression(self, op: Op) -> str:
+        args = [self.name(a) for a in op.args]
+        if op.name == "select":
+            return f"({args[1]} if {args[0]} else {args[2]})"
+        if op.name in _EXTREMES:
+            return f"{_EXTREMES[op.name]}({', '.join(strip(a) for a in args)})"
+        return super().expression(op)
+
+    def _alloc(self, op: Op) -> None:
+        make = "np.zeros" if op.attributes["zero"] else "np.empty"
+        self.put(f"{self.name(op.result)} = {make}({strip(self.name(op.args[0]))}, np.{numpy_name(op.attributes['dtype'])})", op.line)
+
+
+_EXTREMES = {"minimum": "min", "fmin": "min", "maximum": "max", "fmax": "max"}
+
+#: Operations on integers that mean the same in Python; with `floor_divide` and `remainder` by a constant.
+_INTEGER = {
+    "const", "add", "subtract", "multiply", "negative", "less", "less_equal", "greater", "greater_equal", "equal", "not_equal",
+    "logical_and", "logical_or", "logical_xor", "logical_not", "select", "size", *_EXTREMES,
+}  # fmt: skip
+
+
+def _plain(op: Op) -> bool:
+    """Whether Python gives what compiled code gives."""
+    if not PURE(op) or op.result.type not in (I8, B1):
+        return False
+    return op.name in _INTEGER or (op.name in ("floor_divide", "remainder") and bool(op.args[1].constant))
+
+
 def _entry(body: Region, name: str, chosen: list[Op], allocations: list[Op]) -> str:
-    """The function that makes the local arrays and calls the kernel."""
+    """The Python function that makes the local arrays and calls the kernel, and the types of these arrays."""
     region = Region(body.params)
     keep = set(chosen)
     region.ops = [op for op in body.ops if op in keep]
-    emitter = Emitter()
-    emitter.taken.update((name, f"{name}_kernel"))
+    emitter = _Plain()
+    emitter.taken.update((name, f"{name}_kernel", f"{name}_arrays"))
     emitter.count_uses(region)
     params = [emitter.name(p) for p in region.params]
     emitter.region(region)
     arguments = [*params, *[emitter.name(op.result) for op in allocations]]
     emitter.put(f"return {name}_kernel({', '.join(arguments)})")
-    return f"@njit\ndef {name}({', '.join(params)}):\n" + "\n".join(emitter.lines) + "\n"
+    arrays = tuple(op.result.type for op in allocations)
+    return f"{name}_arrays = {arrays!r}\n\n\ndef {name}({', '.join(params)}):\n" + "\n".join(emitter.lines) + "\n"
 
 
 def _local_arrays(body: Region) -> tuple[list[Op], list[Op]]:
@@ -69,7 +106,7 @@ def _local_arrays(body: Region) -> tuple[list[Op], list[Op]]:
         ready = all(a in known for a in op.args)
         if op.name == "check" and not ready:
             break  # what comes after must not run where this raises
-        if ready and (op.name in ("check", "alloc") or (PURE(op) and op.result.type in (I8, B1))):
+        if ready and (op.name in ("check", "alloc") or _plain(op)):
             known.update(op.results)
             (allocations if op.name == "alloc" else candidates).append(op)
     needed = {a for op in [*allocations, *candidates] if op.name in ("alloc", "check") for a in op.args}

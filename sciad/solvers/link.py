@@ -17,7 +17,7 @@ from typing import Any
 import llvmlite
 import numba
 
-from sciad import backend
+from sciad import backend, backend_arrays
 from sciad.solvers import layout, memory
 
 __all__ = ["link", "load_kernels", "source_of"]
@@ -59,7 +59,7 @@ def load_kernels(source: str, stem: str) -> ModuleType:
 def _stamp() -> bytes:
     """What compiled kernels depend on besides their own text."""
     versions = f"{sys.version_info[:3]} {numba.__version__} {llvmlite.__version__} {backend.SETTINGS}"
-    return versions.encode() + b"".join(Path(module.__file__).read_bytes() for module in (backend, layout, memory))
+    return versions.encode() + b"".join(Path(module.__file__).read_bytes() for module in (backend, backend_arrays, layout, memory))
 
 
 @cache
