@@ -24,6 +24,7 @@ from __future__ import annotations
     PART,  # 0: take the step; 1: evaluate the extra stages of dense output; 2: the step was accepted (only if AFTER is set)
     # what only the loop reads
     STEP,  # address of the step kernel
+    EXTRA_STEP,  # address of the one that evaluates the extra stages
     N_STAGES,
     N_EXTRA,
     FSAL,
@@ -115,7 +116,7 @@ from __future__ import annotations
     PRECONDITION_P,  # address of its parameters behind y, c and h
     N_PRECONDITION_P,  # and their number
     N_SLOTS,
-) = range(100)
+) = range(101)
 
 (
     T,

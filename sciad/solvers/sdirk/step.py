@@ -10,10 +10,10 @@ from functools import cached_property
 
 import numpy as np
 
-from sciad.solvers.explicit.erk import combination
 from sciad.solvers.link import HEADER, load_kernels, source_of
 from sciad.solvers.newton import NEWTON_ENTRIES, NEWTON_HELPERS, newton_settings
 from sciad.solvers.sdirk.tableau import SdirkTableau
+from sciad.solvers.tableau import combination
 
 __all__ = ["Sdirk", "step_source"]
 
