@@ -85,6 +85,8 @@ from __future__ import annotations
     LUZ_AT,
     PIVOTSZ_AT,
     MASS,  # address of the mass matrix, row-major; 0: the identity
+    MASS_INVERSE,  # address of its pseudo-inverse
+    ALGEBRAIC,  # 1: it is singular
     EVALUATE,  # address of the function that writes a structured Jacobian to J_AT; 0: a dense one
     COLOURS_AT,
     PATTERN_AT,
@@ -116,7 +118,7 @@ from __future__ import annotations
     PRECONDITION_P,  # address of its parameters behind y, c and h
     N_PRECONDITION_P,  # and their number
     N_SLOTS,
-) = range(101)
+) = range(103)
 
 (
     T,
