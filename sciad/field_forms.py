@@ -22,6 +22,8 @@ from sciad.verify import verified
 
 __all__ = ["Forms"]
 
+SHORT, SHORT_STATE = 40, 8  # operations and states up to which `inline` offers a function for copies in other kernels
+
 
 class Forms:
     """Addresses of the compiled forms, compiled when first asked for; every function returns 0, or not 0 where a check failed.
@@ -39,6 +41,7 @@ class Forms:
     n: int
     m: int
     n_p: int
+    _modules: dict[str, str]
 
     @cached_property
     def autonomous(self) -> bool:
@@ -56,6 +59,16 @@ class Forms:
         """Address of ``f(t, y, p, dy)``."""
         body = simplify(self.body)
         return self._compile("f", [self.t], [(self.y, self.n), (self.p, self.n_p), (self.dy, self.m)], body)
+
+    @cached_property
+    def inline(self) -> tuple[str, str] | None:
+        """Module and name of ``f`` in Python, where it is a short sequence of scalar operations; else None."""
+        body = simplify(self.body)
+        operations = [op for op in walk(body) if op.name not in ("const", "load", "store")]
+        if self.n > SHORT_STATE or len(operations) > SHORT or any(op.regions for op in operations):
+            return None
+        self.f  # noqa: B018  compiled, so that the module is there
+        return self._modules["f"], f"{self._stem}_f"
 
     @cached_property
     def _split(self):
@@ -234,6 +247,7 @@ class Forms:
         straight = not any(op.regions for op in walk(body)) and "kernels." not in source and "gemm(" not in source
         module = load_generated(source, stem, digest(source), straight)
         compiled = getattr(module, stem)
+        self.__dict__.setdefault("_modules", {})[form] = module.__name__
         self.__dict__.setdefault("_alive", []).append(compiled)
         return compiled.address
 

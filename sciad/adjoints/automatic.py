@@ -45,7 +45,8 @@ class Automatic:
         method = find_method((options or {}).get("method", "Tsit5"))
         stiff = choose(method, rhs.n, (options or {}).get("rtol", 1e-3))[1] if isinstance(method, Auto) else method
         if (options or {}).get("mass") is not None:
-            known = _transposable(rhs, METHODS["Rodas5P"] if isinstance(method, Auto) else method)
+            taken = METHODS["Rodas5P"] if isinstance(method, Auto) else method
+            known = has_transpose(taken, mass=True) and _transposable(rhs, taken)
             chosen = self.discrete if known else Forward() if rhs.n + rhs.n_p <= FEW else self.gauss
             return chosen.forward(rhs, t_span, y0, p, t_eval, options)
         if not stiff.implicit or has_transpose(stiff):
@@ -86,7 +87,7 @@ class Automatic:
         if isinstance(residuals, Residuals):
             return f"discrete: every step was one of {residuals.method.name}, whose transpose is known"
         if isinstance(residuals, Sensitivities):
-            return f"forward: a mass matrix, and {NO_SECOND}"
+            return f"forward: a mass matrix, and {NO_SECOND}, or steps whose transposes are not known with one"
         names = ", ".join(dict.fromkeys(piece.method.name for piece in residuals.pieces))
         if isinstance(residuals, PiecewiseResiduals):
             return f"discrete: the steps were those of {names}, whose transposes are known"
@@ -95,10 +96,10 @@ class Automatic:
     def foresee(self, rhs: Rhs, methods: Sequence[Any], mass: bool) -> tuple[str, str]:
         """The adjoint that would be chosen after steps of these methods, with or without a mass matrix, and why."""
         names = ", ".join(dict.fromkeys(method.name for method in methods))
-        if all(not method.implicit or (has_transpose(method) and _transposable(rhs, method)) for method in methods):
+        if all(not method.implicit or (has_transpose(method, mass) and _transposable(rhs, method)) for method in methods):
             return "discrete", f"the transposed steps of {names} are known"
         if mass and rhs.n + rhs.n_p <= FEW:
-            return "forward", f"a mass matrix, and {NO_SECOND}"
+            return "forward", f"a mass matrix, and {NO_SECOND}, or steps whose transposes are not known with one"
         return "gauss", f"the steps were those of {names}, and their transposes are not all known"
 
     def _chosen(self, residuals: Residuals | PiecewiseResiduals | Trajectory | Sensitivities) -> Discrete | Gauss | Forward:

@@ -11,7 +11,7 @@ from sciad.adjoints.continuous import checked_bar
 from sciad.adjoints.direct_forms import compiled_field
 from sciad.adjoints.primal import forward_solve, saved_derivatives, state_derivative
 from sciad.adjoints.replay import Problem, Replay, refuse_unknown
-from sciad.adjoints.stiff import before_consistent
+from sciad.adjoints.stiff import before_consistent, has_transpose
 from sciad.errors import SolveError
 from sciad.solvers.consistent import consistent_start
 from sciad.solvers.integrate import RawSolution
@@ -110,6 +110,11 @@ def problem_of(solution: RawSolution, t_span, y0, p, t_eval, options: dict[str, 
     options = options or {}
     y0, p, mass = np.array(y0, np.float64), np.array(p, np.float64), options.get("mass")
     mass = None if mass is None else np.array(mass, np.float64, order="C")
+    if mass is not None and not all(has_transpose(piece.method, mass=True) for piece in solution.pieces):
+        raise SolveError(
+            f"the direct adjoint does not know {solution.pieces[0].method.name} with a mass matrix; use Rodas5P or RadauIIA5, or "
+            "adjoint='gauss' or 'forward'"
+        )
     tolerances = options.get("rtol", 1e-3), options.get("atol", 1e-6)
     return Taken(solution, Problem(solution.pieces, solution.t, p, mass, *tolerances), float(t_span[0]), y0, t_eval is None)
 

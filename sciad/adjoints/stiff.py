@@ -34,9 +34,9 @@ from sciad.solvers.template import Equipped, has_template
 __all__ = ["PiecewiseResiduals", "before_consistent", "has_transpose", "solve_pieces", "reverse_pieces"]
 
 
-def has_transpose(method: Any) -> bool:
-    """Whether the transposed step of this implicit method is known."""
-    return isinstance(method, Rosenbrock | Sdirk | Radau | Ndf)
+def has_transpose(method: Any, mass: bool = False) -> bool:
+    """Whether the transposed step of this implicit method is known, also with a mass matrix."""
+    return isinstance(method, Rosenbrock | Radau if mass else Rosenbrock | Sdirk | Radau | Ndf)
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,12 @@ class PiecewiseResiduals:
 def solve_pieces(rhs: Rhs, t_span, y0, p, method: Any, t_eval, options: dict[str, Any]) -> tuple[RawSolution, PiecewiseResiduals]:
     """Solve with the states of all steps kept; SolveError if the solve fails or a method in it has no transposed step."""
     solution = forward_solve(rhs, t_span, y0, p, method, t_eval, options | {"store": "states"}, with_mass=True)
-    for piece in solution.pieces:
-        if piece.method.implicit and not has_transpose(piece.method):
-            advice = "use adjoint='gauss' or 'forward', or a method such as Rodas5P or KenCarp4"
-            raise SolveError(f"the discrete adjoint does not know {piece.method.name}; {advice}")
     y0, p, mass = np.array(y0, np.float64), np.array(p, np.float64), options.get("mass")
+    for piece in solution.pieces:
+        if piece.method.implicit and not has_transpose(piece.method, mass is not None):
+            found = f"{piece.method.name} with a mass matrix" if has_transpose(piece.method) else piece.method.name
+            advice = f"use adjoint='gauss' or 'forward', or a method such as Rodas5P or {'KenCarp4' if mass is None else 'RadauIIA5'}"
+            raise SolveError(f"the discrete adjoint does not know {found}; {advice}")
     mass = None if mass is None else np.array(mass, np.float64, order="C")
     kept = solution.pieces, solution.t, t_eval is None, solution.ys, y0, p, options.get("max_states"), mass
     return solution, PiecewiseResiduals(*kept)

@@ -9,6 +9,7 @@ import numpy as np
 from sciad.errors import MissingRule
 from sciad.solvers.layout import (
     AFTER,
+    ALGEBRAIC,
     BASE,
     COLOURS_AT,
     CONSTANT_JAC,
@@ -29,6 +30,7 @@ from sciad.solvers.layout import (
     LU_AT,
     LUZ_AT,
     MASS,
+    MASS_INVERSE,
     MULTIPLY,
     N_PRECONDITION_P,
     OWN,
@@ -68,7 +70,7 @@ def equip(slots: np.ndarray, rhs: Rhs, method: Any, linear: Any, watch: int = 0,
     slots[AFTER] += 2 * (watch != 0)
     if not method.implicit:
         if mass is not None:
-            raise ValueError(f"{method.name} is explicit and takes no mass matrix; choose Rodas5P, Rodas4 or RadauIIA5")
+            raise ValueError(f"{method.name} is explicit and takes no mass matrix; choose Rodas5P, RadauIIA5, KenCarp4 or NDF")
         if watch == 0:
             return None
         memory = np.empty(n)
@@ -77,6 +79,7 @@ def equip(slots: np.ndarray, rhs: Rhs, method: Any, linear: Any, watch: int = 0,
     inner = getattr(linear, "inner", linear)  # the linear algebra of the block that is factored, where only one is
     _check(method, inner, mass)
     slots[MASS] = 0 if mass is None else mass.ctypes.data
+    by_newton = mass is not None and method.newton
     solver = linear.addresses()
     slots[[FACTOR, SOLVE, SOLVE_T, MULTIPLY]] = solver.factor, solver.solve, solver.solve_t, solver.multiply
     slots[[GETRF, GETRS, EVALUATE]] = solver.getrf, solver.getrs, solver.evaluate
@@ -87,6 +90,10 @@ def equip(slots: np.ndarray, rhs: Rhs, method: Any, linear: Any, watch: int = 0,
         J_AT: linear.j_size, LU_AT: linear.lu_size, PIVOTS_AT: n, DFDT: n, ZEROS: max(n, rhs.n_p), SPARE: n, BASE: n, SEED: n,
         POWER_AT: 2 * n,
     }  # fmt: skip
+    if by_newton:
+        slots[ALGEBRAIC] = np.linalg.matrix_rank(mass) < n
+        slots[AFTER] |= slots[ALGEBRAIC]
+        sizes |= {MASS_INVERSE: n * n}
     if method.complex:
         slots[[FACTOR_Z, SOLVE_Z, GETRF_Z, GETRS_Z]] = dense_complex(n) if inner is linear else linear.addresses_z()
         slots[SOLVE_Z_T] = dense_complex_transposed(n) if inner is linear else 0
@@ -102,6 +109,9 @@ def equip(slots: np.ndarray, rhs: Rhs, method: Any, linear: Any, watch: int = 0,
         address += 8 * size
     memory[len(memory) - len(own) :] = own
     slots[OWN], slots[RESTART] = address, 1
+    if by_newton:
+        start = int(slots[MASS_INVERSE] - memory.ctypes.data) // 8
+        memory[start : start + n * n] = np.linalg.pinv(mass, n * np.finfo(float).eps).ravel()
     start = int(slots[POWER_AT] - memory.ctypes.data) // 8
     memory[start : start + n] = 1 / np.arange(1, n + 1)  # no eigenvector, as a rule
     return memory

@@ -24,6 +24,7 @@ from __future__ import annotations
     PART,  # 0: take the step; 1: evaluate the extra stages of dense output; 2: the step was accepted (only if AFTER is set)
     # what only the loop reads
     STEP,  # address of the step kernel
+    EXTRA_STEP,  # address of the one that evaluates the extra stages
     N_STAGES,
     N_EXTRA,
     FSAL,
@@ -84,6 +85,8 @@ from __future__ import annotations
     LUZ_AT,
     PIVOTSZ_AT,
     MASS,  # address of the mass matrix, row-major; 0: the identity
+    MASS_INVERSE,  # address of its pseudo-inverse
+    ALGEBRAIC,  # 1: it is singular
     EVALUATE,  # address of the function that writes a structured Jacobian to J_AT; 0: a dense one
     COLOURS_AT,
     PATTERN_AT,
@@ -115,7 +118,7 @@ from __future__ import annotations
     PRECONDITION_P,  # address of its parameters behind y, c and h
     N_PRECONDITION_P,  # and their number
     N_SLOTS,
-) = range(100)
+) = range(103)
 
 (
     T,

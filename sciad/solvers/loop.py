@@ -26,6 +26,7 @@ from sciad.solvers.layout import (
     DIRECTION,
     DONE,
     ERROR,
+    EXTRA_STEP,
     F_CALLS,
     FAILED,
     FIRST_STEP,
@@ -196,7 +197,7 @@ def judge(slots, reals, h):
 def extra_stages(slots, reals, h):
     """Evaluate the stages that only dense output needs."""
     put_int(slots, PART, 1)
-    code = call_address(get_int(slots, STEP), get(reals, T), h, slots)
+    code = call_address(get_int(slots, EXTRA_STEP), get(reals, T), h, slots)
     put_int(slots, PART, 0)
     put_int(slots, N_F, get_int(slots, N_F) + get_int(slots, N_EXTRA))
     return code

@@ -30,6 +30,7 @@ from sciad.solvers.layout import (
     N,
     P,
 )  # fmt: skip
+from sciad.solvers.mass_kernels import algebraic_part, euler_slope, mass_product, residual, slope
 from sciad.solvers.memory import get, get_int, put, put_int
 
 __all__ = ["NEWTON_ENTRIES", "NEWTON_HELPERS", "keep_jacobian", "newton_settings"]
@@ -70,7 +71,7 @@ def newton_norm(x, y, scale, slots):
 
 
 def prepare_matrix(t, h, c, y, force, slots):
-    """Renew J and the factors of c I - h J where the last iterations, the step size or `force` ask for it.
+    """Renew J and the factors of c M - h J where the last iterations, the step size or `force` ask for it.
 
     0, NO_CONVERGENCE if they were as new as can be already, or what went wrong (negative: the right-hand side aborted).
     """
@@ -104,8 +105,7 @@ def newton_exact(t, base, h, gamma, k, place, slots):
         if call_address(get_int(slots, F), t, place, get_int(slots, P), spare) != 0:
             return -1
         correction = 2.0 / (1.0 + h / get(own, 0)) / gamma
-        for i in range(n):
-            put(spare, i, correction * (get(spare, i) - get(k, i)))
+        residual(correction, spare, k, slots)
         call_address(get_int(slots, SOLVE), slots, spare)
         size = newton_norm(spare, place, step, slots)
         for i in range(n):
@@ -134,9 +134,9 @@ def first_eta(h, own):
 
 
 def newton(t, base, h, gamma, k, place, slots):
-    """Solve k = f(t, base + h gamma k) from the k given; leaves base + h gamma k at `place`.
+    """Solve M k = f(t, base + h gamma k) from the k given; leaves base + h gamma k at `place`.
 
-    The matrix is I / gamma - h' J, with h' possibly that of an earlier step.  0, NO_CONVERGENCE, or -1 where f aborted.  A first
+    The matrix is M / gamma - h' J, with h' possibly that of an earlier step.  0, NO_CONVERGENCE, or -1 where f aborted.  A first
     iteration is believed only where the Jacobian is that of this step, and the rate of convergence was measured not long ago: with a
     wrong Jacobian it may be small as well.  An old Jacobian must also shrink the residual: where it is far too large in one component, the
     corrections are small there, and the others hide how slowly they converge.  The iteration may be wrong by 0.02 of what the error test
@@ -156,8 +156,7 @@ def newton(t, base, h, gamma, k, place, slots):
         put_int(slots, N_F, get_int(slots, N_F) + 1)
         if call_address(f, t, place, p, spare) != 0:
             return -1
-        for i in range(n):
-            put(spare, i, correction * (get(spare, i) - get(k, i)))
+        residual(correction, spare, k, slots)
         if not fresh and m < 2:
             left = newton_norm(spare, place, step, slots)
             if m == 1 and left > 0.3 * defect:
@@ -197,4 +196,7 @@ def no_result(code, slots, y_new):
 
 
 #: What a step kernel with Newton iterations is linked with, callees first.
-NEWTON_HELPERS = (jacobian, newton_norm, prepare_matrix, newton_exact, first_eta, newton, no_result)
+NEWTON_HELPERS = (
+    jacobian, mass_product, residual, newton_norm, prepare_matrix, newton_exact, euler_slope, slope, algebraic_part, first_eta, newton,
+    no_result,
+)  # fmt: skip

@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sciad.errors import MissingRule
 
-__all__ = ["Rhs"]
+__all__ = ["Inline", "Rhs"]
+
+
+class Inline(NamedTuple):
+    """Where the generated function behind ``f`` is, ``int64 name(t, y, p, dy)`` of n states, so short that steps may contain it."""
+
+    module: str
+    name: str
+    n: int
 
 
 def _missing(name: str) -> Callable[[], int]:
@@ -36,9 +44,9 @@ class Rhs:
       y_dot move; out holds zeros.
 
     All but the first are callables that return an address; they are called at most once, when first needed.  ``tape_entries``
-    is called after ``aug``.  ``autonomous`` says that f does not depend on t.  ``jac_kind`` is "python" where ``jac`` calls Python
-    and "constant" where J is one matrix: Newton iterations keep such longer.  ``owner`` is anything that must stay alive as long as
-    the addresses are in use.
+    is called after ``aug``.  ``inline()`` says where the source of a short f is.  ``autonomous`` says that f does not depend on t.
+    ``jac_kind`` is "python" where ``jac`` calls Python and "constant" where J is one matrix: Newton iterations keep such longer.
+    ``owner`` is anything that must stay alive as long as the addresses are in use.
     Raises MissingRule where a function is needed that was not given.
     """
 
@@ -52,12 +60,13 @@ class Rhs:
     jvp_rev: Callable[[], int] = _missing("jvp_rev")
     jvp_dot: Callable[[], int] = _missing("jvp_dot")
     tape_entries: Callable[[], int] = lambda: 0
+    inline: Callable[[], Inline | None] = lambda: None
     autonomous: bool = False
     jac_kind: str = "compiled"
     owner: Any = None
 
     def __post_init__(self) -> None:
-        for name in ("aug", "rev", "jvp", "jac", "jvp_rev", "jvp_dot", "tape_entries"):
+        for name in ("aug", "rev", "jvp", "jac", "jvp_rev", "jvp_dot", "tape_entries", "inline"):
             object.__setattr__(self, name, cache(getattr(self, name)))
 
     @classmethod
@@ -66,6 +75,8 @@ class Rhs:
         names = "aug", "rev", "jvp", "jac", "jvp_rev", "jvp_dot"
         offered = {name: (lambda name=name: getattr(field, name)) for name in names if hasattr(type(field), name)}
         entries = {"tape_entries": lambda: field.tape_size, "autonomous": field.autonomous, "owner": field}
+        if getattr(field, "inline", None) is not None:
+            entries["inline"] = lambda: Inline(*field.inline, field.n)
         entries["jac_kind"] = "python" if getattr(field, "calls_python", False) else "compiled"
         return cls(field.f, field.n, field.n_p, **offered, **entries)
 

@@ -20,6 +20,7 @@ from sciad.solvers.layout import (
     BETA_3,
     DENSE,
     EVERY,
+    EXTRA_STEP,
     F_CALLS,
     FIRST_STEP,
     FIXED_STEP,
@@ -82,6 +83,8 @@ def new_slots(rhs: Rhs, method: Any, level: int, dense: bool, max_steps: int, n_
     """The integer slots of a solve that has not begun; what depends on memory is filled in by the loop."""
     slots = _slot_options(method, level, dense, max_steps, n_reset).copy()
     slots[F], slots[N] = rhs.f, rhs.n
+    if level != TAPES and not method.implicit:
+        slots[STEP] = method.step_with(rhs)
     if level == TAPES:
         if method.implicit:
             raise ValueError(f"store='tapes' is for explicit methods; with {method.name} use store='stages'")
@@ -95,7 +98,7 @@ def _slot_options(method: Any, level: int, dense: bool, max_steps: int, n_reset:
     if max_steps <= 0:
         raise ValueError("`max_steps` must be positive.")
     slots = np.zeros(N_SLOTS, np.int64)
-    slots[[STEP, N_STAGES, N_EXTRA, FSAL]] = method.step, method.n_stages, method.n_extra, method.fsal
+    slots[[STEP, EXTRA_STEP, N_STAGES, N_EXTRA, FSAL]] = method.step, method.step, method.n_stages, method.n_extra, method.fsal
     slots[[F_CALLS, AFTER]] = method.f_calls, method.after
     slots[[STORE, EVERY, DENSE, MAX_STEPS, N_RESET]] = level, 1, dense, max_steps, n_reset
     return slots

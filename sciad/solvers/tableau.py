@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-__all__ = ["Tableau", "nested_from_powers", "powers_from_nested"]
+__all__ = ["Tableau", "combination", "nested_from_powers", "powers_from_nested"]
 
 Row = tuple[Fraction, ...]
 
@@ -140,3 +140,9 @@ def powers_from_nested(nested: Row) -> Row:
             total = [Fraction(0), *total]
         total[0] += nested[k]
     return tuple(total[: len(nested)])
+
+
+def combination(weights: tuple[Fraction, ...], term: str) -> str:
+    """Source of sum_j weights[j] * term(j) without the zero weights; "0.0" if there is no other."""
+    parts = [f"{float(w)!r} * {term.format(j)}" for j, w in enumerate(weights) if w != 0]
+    return " + ".join(parts) or "0.0"

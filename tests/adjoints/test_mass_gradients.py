@@ -257,3 +257,18 @@ def test_events(method, adjoint, rng):
     value, found = sciad.value_and_grad(loss)(x)
     assert value == pytest.approx(exact(x), rel=1e-7)
     np.testing.assert_allclose(found, differences(exact, x), rtol=2e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize(("method", "adjoint"), [("KenCarp4", "auto"), ("KenCarp4", "gauss"), ("NDF", "auto")])
+def test_methods_without_a_transpose(method, adjoint):
+    """Forward sensitivities and continuous adjoints by the method itself; against the steps of Rodas5P."""
+
+    def f(t, y, p):
+        return [-p[0] * y[0] + y[1], p[1] * y[0] + y[1] - np.sin(t)]
+
+    def loss(p, method, adjoint):
+        options = {"mass_matrix": np.diag([1.0, 0.0]), "rtol": 1e-8, "atol": 1e-8, "adjoint": adjoint}
+        return (sciad.solve_ivp(f, (0, 2), np.array([1.0, -1.0]), method, [0.3, 1.1, 2.0], args=(p,), **options).ys ** 2).sum()
+
+    p = np.array([1.0, 1.2])
+    np.testing.assert_allclose(sciad.grad(loss)(p, method, adjoint), sciad.grad(loss)(p, "Rodas5P", "discrete"), rtol=2e-6)

@@ -182,6 +182,10 @@ def step(t, h, slots):
     if get_int(slots, PART) == 2:
         return accepted(h, slots)
     n, own, y_new = get_int(slots, N), get_int(slots, OWN), get_int(slots, Y_NEW)
+    if get_int(slots, MASS) != 0 and get_int(slots, RESTART) == 1:
+        code = slope(t, h, get_int(slots, Y), get_int(slots, K), get_int(slots, K) + 8 * n, slots)
+        if code != 0:
+            return no_result(code, slots, y_new)
     order = predict(h, slots)
     code = solve_step(t, h, order, False, slots)
     if code == NO_CONVERGENCE:
@@ -237,7 +241,7 @@ class Ndf:
     adaptive = True
     implicit = True
     newton = True
-    mass = False  # takes no mass matrix
+    mass = True  # takes a mass matrix
     fsal = True  # nothing needs f at the beginning of a step
     f_calls = 0  # the Newton iterations count theirs
     after = True

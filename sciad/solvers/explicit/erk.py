@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
 
+from sciad.solvers.explicit.contained import contained_step
 from sciad.solvers.link import HEADER, load_kernels
-from sciad.solvers.tableau import Tableau
+from sciad.solvers.rhs import Rhs
+from sciad.solvers.tableau import Tableau, combination
 
 __all__ = ["ERK", "combination", "step_source"]
+
+MANY_STAGES = 9  # from here on a step that contains the right-hand side is worth a compilation for each one
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +68,12 @@ class ERK:
     @cached_property
     def step(self) -> int:
         """Address of ``int64 step(double t, double h, intp slots)``, see `sciad.solvers.layout`."""
-        return self._kernels.step.address
+        return load_kernels(HEADER + step_source(self.tableau), f"step_{self.name.lower()}").step.address
 
-    @cached_property
-    def _kernels(self):
-        return load_kernels(HEADER + step_source(self.tableau), f"step_{self.name.lower()}")
+    def step_with(self, rhs: Rhs) -> int:
+        """Address of a step without tapes for one right-hand side: with a copy of it in each stage where that pays, else `step`."""
+        inline = rhs.inline() if self.n_stages >= MANY_STAGES else None
+        return self.step if inline is None else contained_step(self.tableau, inline)
 
 
 def step_source(tableau: Tableau) -> str:
@@ -135,9 +139,3 @@ def _end(tableau: Tableau) -> list[str]:
     if tableau.b_low:  # Hairer, Norsett, Wanner I, II.10: err = err_5 * err_5 / sqrt(err_5^2 + 0.01 err_3^2)
         lines += ["if total0 > 0.0:", "    total0 = total0 * (total0 / (total0 + 0.01 * total1))"]
     return [*lines, "error = get_int(slots, ERROR)", "put(error, 0, total0 * get(error, 1))"]
-
-
-def combination(weights: tuple[Fraction, ...], term: str) -> str:
-    """Source of sum_j weights[j] * term(j) without the zero weights; "0.0" if there is no other."""
-    parts = [f"{float(w)!r} * {term.format(j)}" for j, w in enumerate(weights) if w != 0]
-    return " + ".join(parts) or "0.0"

@@ -10,10 +10,10 @@ from functools import cached_property
 
 import numpy as np
 
-from sciad.solvers.explicit.erk import combination
 from sciad.solvers.jacobian import add_mass_product, jacobian, time_derivative
 from sciad.solvers.link import HEADER, load_kernels, source_of
 from sciad.solvers.rosenbrock.tableau import RosenbrockTableau
+from sciad.solvers.tableau import combination
 
 __all__ = ["Rosenbrock", "step_source"]
 
