@@ -82,7 +82,8 @@ class SdeBacksolve(Pushed):
 def _run(task: Task, end: np.ndarray, bars: np.ndarray, compared, step) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cotangents of the initial states (paths, width), p and q from those of the saved states (paths, m, width)."""
     sde, grid, paths, width = task.sde, task.grid, len(bars), bars.shape[2]
-    blocks = -(-paths // block_size(sde.m))
+    size = block_size(sde.m, paths)
+    blocks = -(-paths // size)
     order = np.argsort(grid.wanted, kind="stable")
     ordered = Grid(grid.times, grid.wanted[order])
     bars = np.ascontiguousarray(bars[:, order])
@@ -93,8 +94,8 @@ def _run(task: Task, end: np.ndarray, bars: np.ndarray, compared, step) -> tuple
     ito = compared is not None and task.calculus == "ito" and sde.noise != "additive"
 
     def make() -> Workspace:
-        w = Workspace(sde, task.method, task.p, task.q, task.t_span, task.seed, task.first_path)
-        w.noise(ordered, min(NOISE_SEGMENT, max(grid.n_steps, 1)), 0)
+        w = Workspace(sde, task.method, task.p, task.q, task.t_span, task.seed, task.first_path, size)
+        w.noise(ordered, min(NOISE_SEGMENT, max(grid.n_steps, 1)), 0, False)
         w.put(N=width, TOTAL=paths, Y0=start, ALL_FAILED=failed, ALL_SAVED=saved, ALL_SAVED_BAR=bars, ALL_END=end)
         w.put(ALL_Y_BAR=y_bar, ALL_P_BAR=p_bar, ALL_Q_BAR=q_bar, T_BAR=np.zeros(1), STATE=np.zeros((w.block, 2, width)))
         w.put(

@@ -32,7 +32,8 @@ def walk_grid_back(
 ) -> Cotangents:  # fmt: skip
     """Cotangents from ys_bar (paths, m, n), that of the states saved at the wanted points of the grid.  SolveError if a function aborts."""
     n, paths = sde.n, len(ys_bar)
-    blocks = -(-paths // block_size(sde.m))
+    size = block_size(sde.m, paths)
+    blocks = -(-paths // size)
     wanted = np.argsort(grid.wanted, kind="stable")
     ordered = Grid(grid.times, grid.wanted[wanted])
     bars = np.ascontiguousarray(ys_bar[:, wanted], np.float64)
@@ -42,8 +43,8 @@ def walk_grid_back(
     start = np.zeros(n)
 
     def make() -> Workspace:
-        w = Workspace(sde, method, p, q, t_span, seed, first_path)
-        w.noise(ordered, min(segment, max(grid.n_steps, 1)), grid.levy, walked.noise)
+        w = Workspace(sde, method, p, q, t_span, seed, first_path, size)
+        w.noise(ordered, min(segment, max(grid.n_steps, 1)), grid.levy, method.areas, walked.noise)
         w.put(TOTAL=paths, Y0=start, ALL_FAILED=failed, ALL_SAVED_BAR=bars)
         w.put(ALL_RECORD=walked.record, N_ROWS=walked.record.shape[1], EVERY=walked.every)
         w.put(ALL_Y_BAR=y_bar, ALL_P_BAR=p_bar, ALL_Q_BAR=q_bar, STATES=np.empty((segment + 1, w.block, n)))

@@ -76,7 +76,7 @@ def walk_paths_back(task: Task, ragged: Ragged, ys_bar: np.ndarray) -> Cotangent
 
     def make() -> Workspace:
         w = Workspace(task.sde, task.method, task.p, task.q, task.t_span, task.seed, task.first_path, block=1)
-        w.noise(Grid(np.zeros(2), np.zeros(m, np.int64)), NOISE_SEGMENT, 0)
+        w.noise(Grid(np.zeros(2), np.zeros(m, np.int64)), NOISE_SEGMENT, 0, True)
         w.put(TOTAL=paths, Y0=task.y0, ALL_SAVED=np.empty_like(bars), ALL_FAILED=failed, ALL_SAVED_BAR=bars, N_ROWS=steps)
         w.put(ALL_Y_BAR=y_bar, ALL_P_BAR=p_bar, ALL_Q_BAR=q_bar, STATES=np.empty((steps + 1, n)))
         w.put(ALL_COUNTS=ragged.counts, ALL_TIMES=ragged.times, N_TIMES=ragged.times.shape[1], ALL_POSITIONS=ragged.positions)

@@ -91,6 +91,7 @@ def walk_tangent(task: Task, y_dot: np.ndarray, p_dot: np.ndarray, q_dot: np.nda
     if not isinstance(task.method, SRK):
         raise SciadError(f"{task.method.name} has no forward sensitivities; differentiate in reverse, or choose another method")
     n, paths, grid = task.sde.n, task.paths, task.grid
+    size = block_size(task.sde.m, paths)
     ys, failed = np.empty((paths, len(grid.wanted), 2 * n)), np.zeros(paths, np.int64)
     start = np.concatenate([task.y0, y_dot])
     wanted = np.argsort(grid.wanted, kind="stable")
@@ -99,8 +100,8 @@ def walk_tangent(task: Task, y_dot: np.ndarray, p_dot: np.ndarray, q_dot: np.nda
     dots = np.ascontiguousarray(p_dot, np.float64), np.ascontiguousarray(q_dot, np.float64)
 
     def make() -> Workspace:
-        w = Workspace(task.sde, task.method, task.p, task.q, task.t_span, task.seed, task.first_path)
-        w.noise(ordered, min(NOISE_SEGMENT, max(grid.n_steps, 1)), grid.levy)
+        w = Workspace(task.sde, task.method, task.p, task.q, task.t_span, task.seed, task.first_path, size)
+        w.noise(ordered, min(NOISE_SEGMENT, max(grid.n_steps, 1)), grid.levy, task.method.areas)
         w.put(
             N=2 * n,
             STATE=np.zeros((2, w.block, 2 * n)),
@@ -114,7 +115,7 @@ def walk_tangent(task: Task, y_dot: np.ndarray, p_dot: np.ndarray, q_dot: np.nda
         w.put(STEP=step_dot_kernel(task.method, task.sde.shape, task.sde.m), TOGETHER=0)
         return w
 
-    run_blocks(make, compiled_walk(), -(-paths // block_size(task.sde.m)))
+    run_blocks(make, compiled_walk(), -(-paths // size))
     out = np.empty((paths, len(grid.wanted), n))
     out[:, wanted] = ys[:, :, n:]
     return out

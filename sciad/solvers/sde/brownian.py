@@ -187,6 +187,12 @@ def difference(columns, h, start, end, dw, area):
         put_apart(area, i, (get_apart(end, columns + i) - get_apart(start, columns + i)) / h - w - 0.5 * d)
 
 
+def increments(columns, start, end, dw):
+    """Increments of a step from W at both ends, as `difference` finds them."""
+    for i in range(columns):
+        put_apart(dw, i, get_apart(end, i) - get_apart(start, i))
+
+
 def look_up_all(slots, reals, times, out):
     """W and its integral at times (k,) into out (k, 2, columns)."""
     s, r = data_address(slots, 0), data_address(reals, 0)  # noqa: F821  (names of the generated module)
@@ -195,7 +201,7 @@ def look_up_all(slots, reals, times, out):
         look_up(s, r, times[k], data_address(out, 2 * k * slots[B_COLUMNS]))  # noqa: F821
 
 
-KERNELS = (plant, cut, go_left, go_right, inside, end_of_tree, look_up, difference)
+KERNELS = (plant, cut, go_left, go_right, inside, end_of_tree, look_up, difference, increments)
 
 
 # -- tables --------------------------------------------------------------------------------------------------------------------------

@@ -51,14 +51,15 @@ def walk_grid(
     ordered = Grid(grid.times, positions[order])
     ys, failed = np.empty((paths, len(positions), width)), np.zeros(paths, np.int64)
     rows = -(-steps // every) if record else 0
-    size, blocks = block_size(sde.m), -(-paths // block_size(sde.m))
+    size = block_size(sde.m, paths)
+    blocks = -(-paths // size)
     states = borrowed(blocks, rows, size, width) if record else None
     start = np.tile(np.ascontiguousarray(y0, np.float64), method.copies)
-    noise = _room_for_noise(sde.m, grid, paths) if record and every == 1 else None
+    noise = _room_for_noise(sde.m, grid, size, blocks, method.areas) if record and every == 1 else None
 
     def make() -> Workspace:
-        workspace = Workspace(sde, method, p, q, t_span, seed, first_path)
-        workspace.noise(ordered, min(NOISE_SEGMENT, max(steps, 1)), grid.levy, noise)
+        workspace = Workspace(sde, method, p, q, t_span, seed, first_path, size)
+        workspace.noise(ordered, min(NOISE_SEGMENT, max(steps, 1)), grid.levy, method.areas, noise)
         workspace.put(TOTAL=paths, Y0=start, ALL_SAVED=ys, ALL_FAILED=failed, EVERY=every)
         if record:
             workspace.put(ALL_RECORD=states, N_ROWS=rows)
@@ -81,7 +82,7 @@ def _every(steps: int, size: int, checkpoints: int | None) -> int:
     return 1 if 8 * steps * size <= FIRST_STATES else max(1, math.isqrt(steps))
 
 
-def _room_for_noise(m: int, grid: Grid, paths: int) -> np.ndarray | None:
+def _room_for_noise(m: int, grid: Grid, size: int, blocks: int, areas: bool) -> np.ndarray | None:
     """Memory for the noise of all steps, or None where it is better made again."""
-    shape = (-(-paths // block_size(m)), grid.n_steps * noise_row(m, block_size(m), grid.levy))
+    shape = (blocks, grid.n_steps * noise_row(m, size, grid.levy, areas))
     return borrowed(*shape) if 8 * math.prod(shape) <= KEPT_NOISE else None

@@ -71,7 +71,7 @@ def walk_adaptively(
 
         def make(ys=ys, counts=counts, times=times, positions=positions, failed=failed, room=room) -> Workspace:
             w = Workspace(sde, method, p, q, t_span, seed, first_path, block=1)
-            w.noise(Grid(np.array(t_span), np.zeros(m, np.int64)), 1, 0)
+            w.noise(Grid(np.array(t_span), np.zeros(m, np.int64)), 1, 0, True)
             w.put(TOTAL=paths, Y0=y0, ALL_SAVED=ys, ALL_FAILED=failed, ALL_COUNTS=counts, ALL_POSITIONS=positions, N_TIMES=room)
             w.put(
                 ALL_TIMES=times if record else 0,

@@ -78,7 +78,8 @@ from __future__ import annotations
     N_ROWS,
     EVERY,  # a state is recorded before every so many steps
     SEGMENT,  # steps whose increments are made at a time
-    NOISE,  # address of a row for each step: B_COLUMNS increments, as many space-time areas (and BLOCK x M x M Levy areas)
+    NOISE,  # address of a row for each step: B_COLUMNS increments, as many space-time areas, BLOCK x M x M Levy areas where wanted
+    AREAS,  # 1: rows have space-time areas
     N_LEVY,  # pieces that a step is cut into for its Levy areas; 0: no areas
     FAILED,  # address of PATHS codes (int64): 0, or 1 + the step that failed
     SAVED_BAR,
@@ -107,7 +108,7 @@ from __future__ import annotations
     B_AT,  # address of 16 vectors: W and its integral at the beginning of a step, at its end, its increments and areas, and scratch
     B_LEAVES,  # leaves of the whole tree
     N_SLOTS,
-) = range(94)
+) = range(95)
 
 (
     B_START,  # time where the tree begins

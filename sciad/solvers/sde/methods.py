@@ -40,9 +40,9 @@ MIDPOINT = SRK(
 )  # fmt: skip
 
 
-#: Platen's form: the derivative of the diffusion along itself is a difference quotient over sqrt h.
+#: As Platen, without the drift in the second point: the derivative of the diffusion along itself is a difference quotient over sqrt h.
 MILSTEIN = SRK(
-    "Milstein", "ito", COMMUTATIVE, 1.0, (f(), g(), g(0, (0, "h", 1), (1, "R", 1))),
+    "Milstein", "ito", COMMUTATIVE, 1.0, (f(), g(), g(0, (1, "R", 1))),
     ((0, "h", 1), (1, "W", 1), (1, "Q", -1), (2, "Q", 1)),
 )  # fmt: skip
 
@@ -57,7 +57,7 @@ def _columns(calculus: str):
     """A difference quotient along every column of the diffusion, one-sided or central as above."""
     if calculus == "ito":
         return (
-            lambda m: (f(), g(), *[g(0, (0, "h", 1), (1, f"E{k}", 1)) for k in range(1, m + 1)]),
+            lambda m: (f(), g(), *[g(0, (1, f"E{k}", 1)) for k in range(1, m + 1)]),
             lambda m: ((0, "h", 1), (1, "W", 1), *[x for k in range(1, m + 1) for x in ((1, f"L{k}", -1), (1 + k, f"L{k}", 1))]),
         )
     return (

@@ -87,7 +87,8 @@ def logarithm(x):
 
 def normal_pair(c0, c1, c2, c3, k0, k1):
     """Two independent standard normal variates for one counter: Box and Muller, Ann. Math. Stat. 29 (1958) 610, on 52-bit uniforms."""
-    x0, x1, x2, x3 = philox(c0, c1, c2, c3, k0, k1)
+    # masks: products of numbers known to have 32 bits are one instruction
+    x0, x1, x2, x3 = philox(c0, c1, c2 & 0xFFFFFFFF, c3 & 0xFFFFFFFF, k0, k1)
     first = from_bits((((x0 << 20) ^ (x1 >> 12)) & 0xFFFFFFFFFFFFF) | 0x3FF0000000000000)  # uniform on [1, 2)
     second = from_bits((((x2 << 20) ^ (x3 >> 12)) & 0xFFFFFFFFFFFFF) | 0x3FF0000000000000)
     radius = math.sqrt(-2.0 * logarithm(2.0 - first))

@@ -26,6 +26,7 @@ __all__ = [
 
 NOISE_SEGMENT = 64  # steps whose increments are made at a time: they stay in the cache
 COLUMNS = 32  # Brownian motions that are advanced together, at least
+MANY_COLUMNS, MANY_BLOCKS = 128, 16  # as many where so many blocks are left: each call of a kernel then does more work
 
 
 @dataclass(frozen=True)
@@ -92,28 +93,28 @@ def shape_code(shape: str) -> int:
     return {"diagonal": s.DIAGONAL, "scalar": s.SCALAR, "matrix": s.MATRIX}[shape]
 
 
-def block_size(m: int) -> int:
-    """Paths that are walked together; it depends on m only, so that sums over blocks do not depend on threads."""
+def block_size(m: int, paths: int) -> int:
+    """Paths that are walked together; it depends on the problem only, so that sums over blocks do not depend on threads."""
     size = 1
-    while size * m < COLUMNS:
+    while size < paths and (size * m < COLUMNS or (size * m < MANY_COLUMNS and 2 * size * MANY_BLOCKS <= paths)):
         size *= 2
     return size
 
 
-def noise_row(m: int, block: int, n_levy: int) -> int:
+def noise_row(m: int, block: int, n_levy: int, areas: bool) -> int:
     """Entries of the noise of one step of a block of paths."""
-    return 2 * column_count(m * block) + (block * m * m if n_levy else 0)
+    return (1 + areas) * column_count(m * block) + (block * m * m if n_levy else 0)
 
 
 class Workspace:
     """Slots and scratch memory of one thread; keeps everything behind the addresses alive."""
 
     def __init__(
-        self, sde: Sde, method: SRK, p: np.ndarray, q: np.ndarray, t_span, seed: int, first_path: int, block: int | None = None
+        self, sde: Sde, method: SRK, p: np.ndarray, q: np.ndarray, t_span, seed: int, first_path: int, block: int
     ) -> None:
         n, m = sde.n, sde.m
         self.slots, self.reals = np.zeros(s.N_SLOTS, np.int64), np.zeros(s.N_REALS)
-        self.block = block_size(m) if block is None else block
+        self.block = block
         self.columns = Columns(self.slots, self.reals, seed, t_span, m, np.arange(self.block))
         self.many = takes_many(method, sde.shape)
         self.work = aligned(work_size(method, sde.shape, n, m) * (self.block if self.many else 1))
@@ -135,10 +136,14 @@ class Workspace:
                 value = value.__array_interface__["data"][0]  # half the time of `.ctypes.data`
             self.slots[getattr(s, name)] = value
 
-    def noise(self, grid: Grid, segment: int, n_levy: int, everything: np.ndarray | None = None) -> None:
-        """Bind the grid, and make room for the noise of a segment of steps, or use the room for that of all steps of all blocks."""
+    def noise(self, grid: Grid, segment: int, n_levy: int, areas: bool, everything: np.ndarray | None = None) -> None:
+        """Bind the grid, and make room for the noise of a segment of steps, or use the room for that of all steps of all blocks.
+
+        `n_levy`: pieces of a step for its Levy areas; `areas`: whether space-time areas are wanted.
+        """
+        self.put(AREAS=int(areas))
         if everything is None:
-            self.put(SEGMENT=segment, NOISE=aligned(segment * noise_row(int(self.slots[s.M]), self.block, n_levy)))
+            self.put(SEGMENT=segment, NOISE=aligned(segment * noise_row(int(self.slots[s.M]), self.block, n_levy, areas)))
         else:
             self.put(SEGMENT=grid.n_steps, ALL_NOISE=everything)
         self.put(N_LEVY=n_levy, GRID=grid.times, N_STEPS=grid.n_steps, N_WANTED=len(grid.wanted))
@@ -172,7 +177,7 @@ def run_blocks(make: Callable[[], Workspace], kernel: Callable, n_blocks: int, p
     """
     n_threads = min(threads(), n_blocks)
     pieces = min(n_blocks, 20 * n_threads) if progress is not None or n_blocks >= 64 * n_threads else n_threads
-    bounds = np.linspace(0, n_blocks, pieces + 1).astype(int)
+    bounds = np.linspace(0, n_blocks, pieces + 1).astype(int).tolist()
     if n_threads == 1:
         workspace = make()
         for k in range(pieces):

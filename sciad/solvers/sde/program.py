@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 __all__ = ["Evaluation", "Terms", "SRK", "f", "g"]
 
@@ -72,6 +73,12 @@ class SRK:
     def implicit(self) -> bool:
         """Whether it solves equations with the Jacobian of the drift."""
         return not callable(self.evaluations) and any(e.gamma for e in self.evaluations)
+
+    @cached_property
+    def areas(self) -> bool:
+        """Whether it reads space-time Levy areas."""
+        stages, end = self.tables(1)
+        return any(noise == "Z" for terms in (end, *self.error, *(e.terms for e in stages)) for _, noise, _ in terms)
 
     def tables(self, m: int) -> tuple[tuple[Evaluation, ...], Terms]:
         """Evaluations and end for m Brownian motions."""

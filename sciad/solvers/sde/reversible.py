@@ -74,7 +74,7 @@ class ReversibleHeun:
     noise: tuple[str, ...] = ("diagonal", "scalar", "additive", "general")
     order: float = 0.5
     error: tuple = ()
-    adaptive = implicit = levy = False
+    adaptive = implicit = levy = areas = False
     copies = 2
 
     @property

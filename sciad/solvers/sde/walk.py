@@ -8,7 +8,7 @@ from sciad.backend import call_address, data_address, fast_add
 from sciad.solvers.memory import get, get_int, put, put_int
 from sciad.solvers.sde import brownian
 from sciad.solvers.sde.assemble import assemble
-from sciad.solvers.sde.brownian import difference, look_up, plant
+from sciad.solvers.sde.brownian import difference, increments, look_up, plant
 from sciad.solvers.sde.layout import (
     ALL_FAILED,
     ALL_NOISE,
@@ -18,6 +18,7 @@ from sciad.solvers.sde.layout import (
     ALL_SAVED,
     ALL_SAVED_BAR,
     AREA,
+    AREAS,
     B_AT,
     B_COLUMNS,
     B_PATH,
@@ -61,9 +62,9 @@ __all__ = ["WALK", "compiled_walk"]
 
 
 def row_size(slots):
-    """Entries of one step's noise of a block: increments and space-time Levy areas of all columns, Levy areas of all paths."""
+    """Entries of one step's noise of a block: increments, space-time areas of all columns, and Levy areas of all paths, where wanted."""
     m = get_int(slots, M)
-    return 2 * get_int(slots, B_COLUMNS) + (get_int(slots, BLOCK) * m * m if get_int(slots, N_LEVY) > 0 else 0)
+    return (1 + get_int(slots, AREAS)) * get_int(slots, B_COLUMNS) + (get_int(slots, BLOCK) * m * m if get_int(slots, N_LEVY) > 0 else 0)
 
 
 def copy(n, source, target):
@@ -120,9 +121,12 @@ def make_noise(slots, reals, first, last):
     for step in range(first, last):
         t, t_new = get(grid, step), get(grid, step + 1)
         look_up(slots, reals, t_new, end)
-        difference(columns, t_new - t, start, end, row, row + 8 * columns)
+        if get_int(slots, AREAS) == 1:
+            difference(columns, t_new - t, start, end, row, row + 8 * columns)
+        else:
+            increments(columns, start, end, row)
         if get_int(slots, N_LEVY) > 0:
-            levy_areas(slots, reals, start, t, t_new, row + 16 * columns)
+            levy_areas(slots, reals, start, t, t_new, row + 8 * columns * (1 + get_int(slots, AREAS)))
         start, end = end, start
         row += 8 * size
 
@@ -133,7 +137,7 @@ def point_noise(slots, path, step):
     row = get_int(slots, NOISE) + 8 * row_size(slots) * step
     put_int(slots, DW, row + 8 * m * path)
     put_int(slots, AREA, row + 8 * (columns + m * path))
-    put_int(slots, LEVY, row + 8 * (2 * columns + m * m * path))
+    put_int(slots, LEVY, row + 8 * (columns * (1 + get_int(slots, AREAS)) + m * m * path))
 
 
 def finite(n, x):
