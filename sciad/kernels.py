@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sciad.backend import fast_add, njit
+import numpy as np
+
+from sciad.backend import empty, fast_add, njit
 from sciad.backend import unsigned as _u
 
 __all__ = ["gemm"]
@@ -39,7 +41,7 @@ def _into_rows(a, oa, ra, ca, b, ob, rb, cb, c, oc, rc, m, k, n):
     if cb == 1:
         _rows(a, oa, ra, ca, b, ob, rb, c, oc, rc, m, k, n)
         return
-    packed = np.empty(k * n, np.float64)
+    packed = empty(k * n, np.float64)
     for p in range(k):
         for j in range(n):
             packed[_u(p * n + j)] = b[_u(ob + p * rb + j * cb)]

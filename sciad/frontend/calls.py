@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sciad.frontend import arrays, scalars
+from sciad.frontend import arrays, complex_numbers, scalars
 from sciad.frontend.context import Capture, Context, Frame
 from sciad.frontend.liveness import assigned, captured_by_inner, same_scope
 from sciad.frontend.merge import describe
@@ -19,10 +19,10 @@ from sciad.frontend.source import python_function, source_of
 from sciad.frontend.strict import strict
 from sciad.frontend.values import Array, Closure, Complex, Dict_, Lazy, Record, Static, Tuple_
 from sciad.ir import Value
-from sciad.types import F8
 
 __all__ = ["call", "call_python", "binary", "unary", "Method", "MAX_DEPTH"]
 
+WRITING = (np.copyto, np.fill_diagonal, np.add.at, np.subtract.at)  # functions that write into an argument
 MAX_DEPTH = 60  # inlined calls deep: beyond this it is recursion that no constant argument ends
 
 
@@ -89,7 +89,7 @@ def _handler(target: Any) -> Callable | None:
 
 def leaves_arrays_alone(target: Any) -> bool:
     """Whether a call of this object writes into none of its arguments."""
-    return isinstance(target, type) or (_handler(target) is not None and target not in (np.copyto, np.fill_diagonal))
+    return isinstance(target, type) or (_handler(target) is not None and target not in WRITING)
 
 
 def _ufunc(target: np.ufunc) -> Callable:
@@ -124,25 +124,8 @@ def unary(ctx: Context, name: str, value: Any) -> Any:
     if isinstance(value, (Array, Lazy)):
         return arrays.elementwise_unary(ctx, name, value)
     if isinstance(value, Complex):
-        return _complex_unary(ctx, name, value)
+        return complex_numbers.unary(ctx, name, value)
     raise ctx.error(f"`{name}` of {describe(value)}", "use numbers or arrays")
-
-
-def _complex_unary(ctx: Context, name: str, value: Complex) -> Any:
-    b = ctx.b
-    if name == "positive":
-        return value
-    if name == "negative":
-        return Complex(b.pure("negative", [value.real], F8), b.pure("negative", [value.imag], F8))
-    if name in ("conjugate", "conj"):
-        return Complex(value.real, b.pure("negative", [value.imag], F8))
-    if name == "absolute":
-        return b.pure("hypot", [value.real, value.imag], F8)
-    if name == "exp":
-        size = b.pure("exp", [value.real], F8)
-        parts = [b.pure("multiply", [size, b.pure(f, [value.imag], F8)], F8) for f in ("cos", "sin")]
-        return Complex(*parts)
-    raise ctx.error(f"complex `{name}`", "write it with real and imaginary parts")
 
 
 # -- Python functions ---------------------------------------------------------------------------------------------------------------

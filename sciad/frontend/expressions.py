@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sciad.frontend import arrays, calls, iteration, scalars
+from sciad.frontend import arrays, calls, complex_numbers, generators, iteration, scalars
 from sciad.frontend.context import Capture, Context
 from sciad.frontend.merge import describe
 from sciad.frontend.values import Array, Closure, Complex, Dict_, Lazy, Range, Record, Slice, Static, Tuple_
@@ -56,7 +56,7 @@ _REFUSED = {
     ast.Yield: ("yield", "fill an array and return it"),
     ast.YieldFrom: ("yield", "fill an array and return it"),
     ast.Await: ("await", "write plain code"),
-    ast.GeneratorExp: ("generator expression", "use a for loop, or a list comprehension over a range of known length"),
+    ast.GeneratorExp: ("generator expression", "fold it at once with sum, prod, any, all, min or max, or use a for loop"),
     ast.SetComp: ("set comprehension", "use an array"),
     ast.Set: ("set", "use a tuple"),
     ast.JoinedStr: ("f-string", "strings cannot be formatted in compiled code"),
@@ -109,7 +109,7 @@ def binary(ctx: Context, name: str, a: Any, b: Any) -> Any:
     if isinstance(a, (Array, Lazy)) or isinstance(b, (Array, Lazy)):
         return arrays.elementwise_binary(ctx, name, a, b)
     if isinstance(a, Complex) or isinstance(b, Complex):
-        return scalars.complex_binary(ctx, name, a, b)
+        return complex_numbers.binary(ctx, name, a, b)
     if isinstance(a, Tuple_) and isinstance(b, Tuple_) and name == "add" and a.type is b.type:
         return Tuple_(a.items + b.items, a.type)
     if isinstance(a, Tuple_) and isinstance(b, Value) and name == "multiply" and b.constant is not None:
@@ -351,7 +351,7 @@ def _listcomp(ctx: Context, node: ast.ListComp) -> Tuple_:
     iterator = iteration.iterate(ctx, evaluate(ctx, generator.iter))
     trips = iterator.static if iterator.static is not None else iterator.length.constant
     if trips is None or len(node.generators) > 1 or generator.ifs:
-        raise ctx.error("list comprehension of unknown length", "fill an array in a for loop")
+        raise ctx.error("list comprehension of unknown length", "make it an array, np.array([...]), or fill an array in a for loop")
     if any(isinstance(n, ast.Lambda) for n in ast.walk(node.elt)):
         raise ctx.error("lambda in a comprehension", "write a loop, and bind its variable as a default: lambda x, k=k: ...")
     frame = ctx.frame
@@ -441,7 +441,9 @@ def _call(ctx: Context, node: ast.Call) -> Any:
     later = [*node.args, *[k.value for k in node.keywords]]
     function = fixed(ctx, evaluate(ctx, node.func), *later)
     args: list = []
-    for position, argument in enumerate(node.args, 1):
+    folding = generators.fold(ctx, function, node)
+    function, folded = (function, 0) if folding is None else (folding, 1)
+    for position, argument in enumerate(node.args[folded:], 1 + folded):
         if isinstance(argument, ast.Starred):
             args += iteration.items_of(ctx, evaluate(ctx, argument.value))
         else:

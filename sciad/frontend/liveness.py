@@ -20,12 +20,13 @@ def assigned(statements: list[ast.stmt]) -> set[str]:
 
 
 def same_scope(node: ast.AST):
-    """Nodes below and including `node` without entering nested functions (whose names are another scope)."""
+    """Nodes below and including `node` without nested functions and the variables of comprehensions, whose names are another scope."""
     yield node
     if isinstance(node, (ast.FunctionDef, ast.Lambda, ast.ClassDef)):
         return
     for child in ast.iter_child_nodes(node):
-        yield from same_scope(child)
+        if not (isinstance(node, ast.comprehension) and child is node.target):
+            yield from same_scope(child)
 
 
 def reads(node: ast.AST) -> set[str]:

@@ -451,6 +451,8 @@ def method(ctx: Context, owner: Any, name: str, args: list, kwargs: dict[str, An
     if isinstance(owner, Dict_) and name == "get":
         key = args[0].object if isinstance(args[0], Static) else args[0].constant
         return owner.items.get(key, args[1] if len(args) > 1 else Static(None))
+    if isinstance(owner, Tuple_) and name == "_replace" and not args and owner.fields and set(kwargs) <= set(owner.fields):
+        return Tuple_([kwargs.get(field, item) for field, item in zip(owner.fields, owner.items)], owner.type)
     raise ctx.error(f"method `.{name}` of {describe(owner)}", "write it with supported operations; lists do not grow: fill an array")
 
 

@@ -267,6 +267,23 @@ def interp(x, xp, fp):
     return y
 
 
+def add_at(a, indices, b):
+    vector(indices)
+    if not isinstance(b, np.ndarray):
+        for k in range(indices.shape[0]):
+            a[indices[k]] += b
+    else:
+        assert b.ndim == a.ndim, "np.add.at with values of other than one number, or one entry (or row) for each index"
+        assert b.shape[0] == indices.shape[0], "np.add.at with values of other than one number, or one entry (or row) for each index"
+        added = b.copy()
+        for k in range(indices.shape[0]):
+            a[indices[k]] += added[k]
+
+
+def subtract_at(a, indices, b):
+    add_at(a, indices, -b)
+
+
 # -- products ----------------------------------------------------------------------------------------------------------------------
 def cross(a, b):
     assert a.shape[-1] == 3, "np.cross of vectors whose length is not 3"
@@ -311,6 +328,6 @@ SOURCES = {
     np.average: average, np.ptp: ptp, np.median: median, np.count_nonzero: count_nonzero, np.isclose: isclose, np.allclose: allclose,
     np.argmax: argmax, np.argmin: argmin, np.argsort: argsort, np.sort: sort, np.searchsorted: searchsorted, np.interp: interp,
     np.cross: cross, np.kron: kron, np.linalg.matrix_power: matrix_power, np.inner: inner, np.vdot: vdot,
-    np.round: round_, np.around: round_, np.take: take,
+    np.add.at: add_at, np.subtract.at: subtract_at, np.round: round_, np.around: round_, np.take: take,
     getattr(np, "trapezoid", None) or np.trapz: trapezoid,  # noqa: NPY201  the older name of NumPy 1
 }  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sciad.frontend import arrays, calls, iteration, scalars
+from sciad.frontend.complex_numbers import CMATH
 from sciad.frontend.context import Context
 from sciad.frontend.merge import describe
 from sciad.frontend.values import Array, Complex, Dict_, Iterator_, Lazy, Range, Record, Slice, Static, Tuple_
@@ -184,6 +185,7 @@ _MATH = {
 }  # fmt: skip
 
 PYTHON: dict[Any, Callable] = {
+    **CMATH,
     range: iteration.range_, len: _len, enumerate: iteration.enumerate_, zip: iteration.zip_, reversed: iteration.reversed_,
     float: _float, int: _int, bool: _bool,
     complex: _complex, min: _extreme("min"), max: _extreme("max"), sum: _sum, abs: _abs, pow: _pow, divmod: _divmod, round: _round,

@@ -1,4 +1,4 @@
-"""Scalar operations: the type of each result, Python's meaning of the operators, complex numbers as pairs of floats."""
+"""Scalar operations: the type of each result, Python's meaning of the operators."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sciad.ir import Value
 from sciad.rules.registry import canonical
 from sciad.types import B1, F4, F8, I8, is_float, promote
 
-__all__ = ["constant", "binary", "unary", "as_float", "as_index", "complex_binary", "power_of_constant", "COMPARE", "LOGICAL"]
+__all__ = ["constant", "binary", "unary", "as_float", "as_index", "power_of_constant", "COMPARE", "LOGICAL"]
 
 COMPARE = {"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"}
 LOGICAL = {"logical_and", "logical_or", "logical_xor"}
@@ -193,41 +193,6 @@ def unary(ctx: Context, name: str, a: Value) -> Value:
     if name == "reciprocal":
         return b.pure("divide", [b.const(1, a.type), a], a.type)
     return b.pure(name, [a], a.type)
-
-
-def complex_binary(ctx: Context, name: str, x: Any, y: Any) -> Complex:
-    """Arithmetic of complex numbers in terms of their parts."""
-    b = ctx.b
-
-    def parts(value: Any) -> tuple[Value, Value]:
-        if isinstance(value, Complex):
-            return value.real, value.imag
-        if isinstance(value, Value):
-            return b.cast(value, F8), b.const(0.0, F8)
-        raise ctx.error(f"complex `{name}` with {describe(value)}", "use numbers")
-
-    (p, q), (r, s) = parts(x), parts(y)
-
-    def op(kind: str, u: Value, v: Value) -> Value:
-        return b.pure(kind, [u, v], F8)
-
-    if name in ("add", "subtract"):
-        return Complex(op(name, p, r), op(name, q, s))
-    if name == "multiply":
-        return Complex(
-            op("subtract", op("multiply", p, r), op("multiply", q, s)), op("add", op("multiply", p, s), op("multiply", q, r))
-        )
-    if name == "divide":
-        scale = op("add", op("multiply", r, r), op("multiply", s, s))
-        real = op("divide", op("add", op("multiply", p, r), op("multiply", q, s)), scale)
-        imag = op("divide", op("subtract", op("multiply", q, r), op("multiply", p, s)), scale)
-        return Complex(real, imag)
-    if name == "power" and isinstance(y, Value) and y.constant is not None and float(y.constant).is_integer() and y.constant > 0:
-        result = x
-        for _ in range(int(y.constant) - 1):
-            result = complex_binary(ctx, "multiply", result, x)
-        return result
-    raise ctx.error(f"complex `{name}`", "write it with real and imaginary parts")
 
 
 _ = F4

@@ -355,3 +355,52 @@ def chained_comparison_guards_an_index(a, x):
         if a > 0.0 and i < 2 and -1.0 < x[i] < x[0] + 1.0:
             s += x[i] * a
     return s
+
+
+# -- comprehensions that a function folds ---------------------------------------------------------------------------------------------
+v = 3.0  # a global of the name of a comprehension's variable
+
+
+@case(A(0.5, 1.5, 2.5), oracle="difference", tolerance=1e-6)
+def folded_generators(x):
+    total = sum(v**3 for v in x) + max(2 * v for v in x) - min(v * v for v in x if v > 1)
+    return total * v * math.prod(1 + v for v in x)
+
+
+@case(A(0.5, 1.5, 2.5))
+def folds_in_loops(x):
+    s = 1.0
+    for v in x:
+        s += sum(v * w * i for i, w in enumerate(x) if w > 0.7)
+    if any(u > 2 for u in x) and all(u > 0 for u in x) and not any(1 / (u - 0.5) > 0 for u in x if u > 3):
+        s *= sum((a * b for a in x for b in x[:2]), 3.0)
+    return s + sum([math.sin(u) for u in x])
+
+
+@case(A(0.5, 1.5, 2.5), 5)
+def arrays_of_comprehensions(x, n):
+    y = np.array([x[i % 3] * i for i in range(n)])
+    z = np.array([u * u for u in x if u > 1.0])
+    return y @ y + np.sum(z) * len(z)
+
+
+@case(A(0.5, 1.5, 2.5, 0.1), np.array([0, 1, 1, 2]))
+def unbuffered_updates(x, k):
+    y = np.zeros(3)
+    np.add.at(y, k, x**2)
+    np.subtract.at(y, k[:2], x[:2])
+    np.add.at(y, k, 0.5)
+    return np.dot(y, y)
+
+
+@case(np.array([[2.0, 0.3, -0.1], [0.2, 1.5, 0.4]]), np.array([1, 1]), inout=(0,))
+def unbuffered_updates_of_rows(m, k):
+    np.add.at(m, k, m)
+    return m[0] @ m[1]
+
+
+@case(0.7, 1.3)
+def named_tuple_with_another_field(a, b):
+    p = Pair(a * b, np.array([a, b]))
+    q = p._replace(k=p.k * 2)
+    return q.k * q.v[1] + p.k

@@ -1,5 +1,6 @@
 """Numbers: integers, bools, remainders, powers, float32, complex intermediates, kinks."""
 
+import cmath
 import math
 
 import numpy as np
@@ -240,3 +241,19 @@ def numpy_differences_and_products(x, a):
     s += np.sum(np.interp(A4 * a, A4, x) ** 2) + np.sum(np.cross(x[:3], x[1:]) * A4[:3]) + np.inner(x, x)
     m = x.reshape(2, 2)
     return s + np.sum(np.kron(m, m)[1] * A4) + np.linalg.matrix_power(m, 3)[0, 1] + np.searchsorted(A4, a * 4.0) * a
+
+
+@case(0.4, 0.9, oracle="difference", tolerance=1e-6)
+def functions_of_complex_numbers(x, y):
+    z = complex(x, y)
+    w = cmath.exp(z) * z.conjugate() + cmath.sqrt(z) + cmath.log(z, 3.0) + cmath.log10(z)
+    w += cmath.sin(z) * cmath.cosh(z) - cmath.cos(z) * cmath.sinh(z) + cmath.tanh(z) / cmath.tan(z)
+    w += z**1.5 + z ** (0.3 + 0.2j) + 2.0**z + np.sqrt(z) * np.tan(z) + z**2
+    r, angle = cmath.polar(w)
+    return w.real * w.imag + r * angle + cmath.rect(r, 0.3).imag + cmath.phase(z)
+
+
+@case(-0.4, -0.9, oracle="difference", tolerance=1e-6)
+def complex_numbers_on_the_left(x, y):
+    z, real = complex(x, y), cmath.sqrt(x)
+    return cmath.sqrt(z).imag + 2 * cmath.sqrt(z).real + real.imag + real.real + cmath.log(z).imag

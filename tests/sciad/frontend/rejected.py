@@ -105,17 +105,20 @@ def generator(x):
 
 @rejected(np.ones(3))
 def generator_expression(x):
-    return sum(v * v for v in x)  # refused
+    a, b, c = (v * v for v in x)  # refused
+    return a * b * c
 
 
 @rejected(np.ones(3))
 def comprehension_of_unknown_length(x):
-    return sum([v * v for v in x])  # refused
+    y = [v * v for v in x]  # refused
+    return y[0]
 
 
 @rejected(1.5)
 def comprehension_with_a_condition(x):
-    return sum([x * i for i in range(3) if i > 0])  # refused
+    y = [x * i for i in range(3) if i > 0]  # refused
+    return y[0]
 
 
 @rejected(1.5)
@@ -319,7 +322,7 @@ def call_of_a_number(x):
 
 @rejected(1.5)
 def complex_function(x):
-    return np.sin(complex(x, 1.0)).real  # refused
+    return np.arcsin(complex(x, 1.0)).real  # refused
 
 
 @rejected(np.ones((2, 2, 2)))
