@@ -248,8 +248,8 @@ def load_known(stem: str, key: str) -> ModuleType | None:
 def entry(function: Any, kinds: Sequence[str]) -> Callable:
     """A generated function for arguments of the given types, its machine code callable without numba's look at each argument.
 
-    Types are those of `sciad.types`, and "*float64:" for vectors of any stride.  Arguments must have them: arrays contiguous, aligned, in the
-    machine's byte order.
+    Types are those of `sciad.types`, and "*float64:" for vectors of any stride.  Arguments must have them: arrays contiguous, aligned, in
+    the machine's byte order.
     """
     if isinstance(function, FunctionType) and (arrays := function.__globals__.get(f"{function.__name__}_arrays")) is not None:
         kernel = f"{function.__name__}_kernel"  # a Python function that makes arrays for it

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from sciad.backend import fast_add, njit
 from sciad.backend import unsigned as _u
 

@@ -24,7 +24,6 @@ from sciad.solvers.nonlinear import (
     trust_region,
     vectors,
 )
-
 from sciad.solvers.nonlinear.slots import CONVERGED, FX, KERNEL, MANY, N_F, N_ITERATIONS, N_J, N, P, X
 
 __all__ = ["kernel", "runner", "enterer", "work_size", "imports", "BASE"]

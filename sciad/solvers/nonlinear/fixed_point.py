@@ -107,7 +107,9 @@ def _ending(shape: tuple[int, ...], tolerance: float, full_output: bool) -> Endi
             "nfev": nfev, "njev": njev, "nit": nit,
         })  # fmt: skip
 
-    def record(given: Any, system: System, space: Workspace, func: Callable, args: tuple, leaves: list, x: Any, x0: Any, adjoint: Any) -> Any:
+    def record(
+        given: Any, system: System, space: Workspace, func: Callable, args: tuple, leaves: list, x: Any, x0: Any, adjoint: Any
+    ) -> Any:  # fmt: skip
         solved = Solved(system, func, args, leaves, space.p.copy(), x, x0, True, tolerance, int(space.counts[2]))
         traced = find_rule(adjoint).attach(solved)
         if not full_output:

@@ -1,8 +1,8 @@
 """Solves that repeat: for each function, shapes and options a generated function that checks that they are the same, and solves.
 
-The general way finds the system of a function, its memory and its parameters at each call; a plan has them at hand.  It is Python text of some
-thirty lines, as a loop over what is to be checked would take longer than the checks.  Whatever it does not expect (another closure's helper, a
-changed global, other types or shapes) it leaves to the general way by answering None: plans never decide what a function means.
+The general way finds the system of a function, its memory and its parameters at each call; a plan has them at hand.  It is Python text of
+some thirty lines, as a loop over what is to be checked would take longer than the checks.  Whatever it does not expect (another closure's
+helper, a changed global, other types or shapes) it leaves to the general way by answering None: plans never decide what a function means.
 """
 
 from __future__ import annotations
