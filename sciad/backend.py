@@ -248,7 +248,8 @@ def load_known(stem: str, key: str) -> ModuleType | None:
 def entry(function: Any, kinds: Sequence[str]) -> Callable:
     """A generated function for arguments of the given types, its machine code callable without numba's look at each argument.
 
-    Types are those of `sciad.types`.  Arguments must have them: arrays contiguous, aligned, in the machine's byte order.
+    Types are those of `sciad.types`, and "*float64:" for vectors of any stride.  Arguments must have them: arrays contiguous, aligned, in
+    the machine's byte order.
     """
     if isinstance(function, FunctionType) and (arrays := function.__globals__.get(f"{function.__name__}_arrays")) is not None:
         kernel = f"{function.__name__}_kernel"  # a Python function that makes arrays for it
@@ -256,8 +257,13 @@ def entry(function: Any, kinds: Sequence[str]) -> Callable:
         return FunctionType(function.__code__, {**function.__globals__, kernel: compiled}, function.__name__)
     if not isinstance(function, Dispatcher):
         return function
-    found = [types.Array(getattr(types, k[1:]), 1, "C") if k[0] == "*" else _SCALARS[k] for k in kinds]
+    found = [_vector(k[1:]) if k[0] == "*" else _SCALARS[k] for k in kinds]
     return function.compile(tuple(found))
+
+
+def _vector(kind: str) -> types.Array:
+    """The numba type of a buffer."""
+    return types.Array(getattr(types, kind.rstrip(":")), 1, "A" if kind.endswith(":") else "C")
 
 
 _SCALARS = {"f8": types.float64, "f4": types.float32, "i8": types.int64, "b1": types.boolean}

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sciad import tree
-from sciad.errors import ShapeError, UnsupportedSyntax
+from sciad.errors import SciadError, ShapeError, UnsupportedSyntax
 from sciad.field_forms import Forms
 from sciad.frontend.calls import call_python
 from sciad.frontend.context import ROOT, Capture, Context, Frame, unchanged
@@ -32,7 +32,7 @@ from sciad.passes.structure import Structure, writes
 from sciad.types import F8, I8
 from sciad.verify import verified
 
-__all__ = ["Field", "Slot"]
+__all__ = ["Field", "Slot", "inplace_returns"]
 
 
 @dataclass(frozen=True)
@@ -172,8 +172,10 @@ class Field(Forms):
             nest(ctx, lengths, lambda where: b.store(dy, _flat(ctx, out, where), b.const(0.0)))
             given = [out, *given]
         result = call_python(ctx, self.function, given, {}, ROOT)
-        if not (self.inplace and isinstance(result, Static) and result.object is None):
+        if not self.inplace:
             self._write_result(ctx, out, result)
+        elif not (isinstance(result, Static) and result.object is None) and not (isinstance(result, Array) and result.buffer is dy):
+            raise inplace_returns(self.kind, self.name)
         ctx.b.region.params = [t, y, p, dy]
         self.body = optimise(verified(ctx.b.region, "lowering"))
         self.t, self.y, self.p, self.dy = t, y, p, dy
@@ -283,6 +285,14 @@ class Field(Forms):
                     return False
                 position += 1
         return True
+
+
+def inplace_returns(kind: str, name: str) -> SciadError:
+    """The error for a function that is called with an array to write into, and returns its result."""
+    return SciadError(
+        f"{kind} `{name}` takes one positional argument more than it is given, which makes the first one the array that it writes into; "
+        f"but it returns its result. Give all of its further arguments in args, or let it write and return nothing"
+    )
 
 
 def _same(a: Any, b: Any) -> bool:

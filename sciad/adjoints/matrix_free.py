@@ -15,7 +15,7 @@ from sciad.adjoints.implicit_kernels import (
 )
 from sciad.errors import SolveError
 from sciad.solvers.nonlinear import slots as s
-from sciad.solvers.nonlinear.compiled import kernel, work_size
+from sciad.solvers.nonlinear.compiled import work_size
 from sciad.solvers.nonlinear.problem import Solved
 from sciad.solvers.nonlinear.workspace import Workspace
 
@@ -48,6 +48,8 @@ class MatrixFree:
             new.slots[[s.STATE_AUG, s.STATE_REV]] = state[:2]
             new.slots[s.STATE_TAPE] = new.slots[s.TAPE] + 8 * rhs.tape_size
         new.slots[s.AFFINE], new.reals[s.DAMPING] = new.affine.ctypes.data, 1.0
+        if method == "anderson":
+            new.use(method)
         return new
 
     def reverse(self, x_bar: np.ndarray) -> np.ndarray:
@@ -115,7 +117,7 @@ class MatrixFree:
         """u = J^T u + v from u = v; a batch row by row."""
         space.x[:] = space.affine
         space.slots[s.MAX_ITERATIONS] = 200
-        code = kernel("anderson")(space.address)
+        code = space.run(space.address)
         self._check(1 if code == s.ABORTED else 0)
         space.step[:] = space.x
         return code == s.CONVERGED and float(np.linalg.norm(space.x)) <= LONGEST * float(np.linalg.norm(space.affine))

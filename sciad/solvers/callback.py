@@ -6,21 +6,23 @@ An exception in the function ends the solve with a status; `reraise` then raises
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 
 from sciad import tree
 from sciad.errors import SciadError, ShapeError
-from sciad.field import Slot
+from sciad.field import Slot, inplace_returns
 from sciad.frontend.lower import kind_of
 from sciad.tape import is_traced, trace_jvp, trace_vjp, value_of
 
 __all__ = ["CallbackField", "view"]
 
 DOUBLE, POINTER, STATUS = ctypes.c_double, ctypes.c_ssize_t, ctypes.c_int64
+F8 = np.dtype(np.float64)
 
 
 class CallbackField:
@@ -50,8 +52,15 @@ class CallbackField:
                 self.arg_places.append(k)
                 size += self.slots[-1].size
         self.n_p = size
-        self.error: BaseException | None = None
+        places = zip(self.arg_places, self.slots)
+        self._shapes = [(k, slot.start, slot.start + slot.size, slot.shape, self._dtype(k, slot)) for k, slot in places]
+        self._plain = all(child.kind == "leaf" for child in self.structure.children)
+        self._errors: dict[int, BaseException] = {}  # what the function raised, by thread
         self._alive: list = []
+
+    def _dtype(self, k: int, slot: Slot) -> np.dtype | None:
+        """That of an array or number that travels as floats, and is turned back."""
+        return None if slot.differentiable else np.asarray(self.template[k]).dtype
 
     # -- parameters ------------------------------------------------------------------------------------------------------------
     def leaves(self, args: tuple, function: Callable | None = None) -> list:
@@ -88,14 +97,21 @@ class CallbackField:
 
     def _args(self, p: np.ndarray) -> tuple:
         leaves = list(self.template)
-        for k, slot in zip(self.arg_places, self.slots):
-            value = self._leaf(slot, p)
-            leaves[k] = value if slot.differentiable else np.asarray(value, np.asarray(leaves[k]).dtype)[()]
-        return tree.unflatten(self.structure, leaves)
+        for k, start, stop, shape, dtype in self._shapes:
+            value: Any = p.item(start) if shape is None else p[start:stop].reshape(shape).copy()
+            leaves[k] = value if dtype is None else np.asarray(value, dtype)[()]
+        return tuple(leaves) if self._plain else tree.unflatten(self.structure, leaves)
 
     def current(self, function: Callable) -> bool:
-        """Callbacks are made anew for each solve."""
+        """Compiled fields serve other closures; callbacks call one function, see `serves`."""
         return False
+
+    def serves(self, function: Callable, args: tuple) -> bool:
+        """Whether these are callbacks of this very function for arguments whose leaves, but floats and arrays, are the same objects."""
+        if function is not self.fun:
+            return False
+        vector = set(self.arg_places)
+        return all(x is y for k, (x, y) in enumerate(zip(tree.leaves(args), self.template)) if k not in vector)
 
     # -- the function ----------------------------------------------------------------------------------------------------------
     def __call__(self, t: Any, y: Any, args: tuple) -> Any:
@@ -103,10 +119,14 @@ class CallbackField:
         if not self.inplace:
             return self.fun(*lead, *args)
         out = np.zeros_like(y) if self.out_shape == self.y_shape else np.zeros(self.out_shape, like=y)
-        self.fun(out, *lead, *args)
+        given = self.fun(out, *lead, *args)
+        if given is not None and given is not out:
+            raise inplace_returns("right-hand side" if self.time else "function", self.name)
         return out
 
     def _checked(self, value: Any) -> np.ndarray:
+        if type(value) is np.ndarray and value.dtype is F8 and value.shape == self.out_shape:
+            return value
         if isinstance(value, (list, tuple)) and any(map(is_traced, value)) or is_traced(value):
             raise SciadError(
                 f"`{self.name}` runs in Python and closes over a value that is being differentiated; pass it through args, "
@@ -122,7 +142,7 @@ class CallbackField:
             try:
                 body(*given)
             except BaseException as error:  # kept for `reraise`: an exception cannot travel through compiled code
-                self.error = error
+                self._errors[threading.get_ident()] = error
                 return 1
             return 0
 
@@ -132,16 +152,13 @@ class CallbackField:
 
     def reraise(self) -> None:
         """Raise what the function raised during the last solve, if it did."""
-        error, self.error = self.error, None
+        error = self._errors.pop(threading.get_ident(), None)
         if error is not None:
             raise error
 
-    def _state(self, y: int) -> np.ndarray:
-        return view(y, self.n).reshape(self.y_shape).copy()
-
     def _trace_args(self, t: float, y: int, p: int) -> tuple:
-        state = self._state(y)
-        return t, state if self.y_shape else float(state), self._args(view(p, self.n_p))
+        state = view(y, self.n)
+        return t, state.reshape(self.y_shape).copy() if self.y_shape else state.item(), self._args(view(p, self.n_p))
 
     @cached_property
     def f(self) -> int:
@@ -238,8 +255,9 @@ class CallbackField:
         )
 
 
+@lru_cache(maxsize=512)
 def view(address: int, n: int) -> np.ndarray:
-    """The n floats at an address as an array."""
+    """The n floats at an address as an array: a window that owns nothing, so that one of long ago is as good as a new one."""
     return np.ctypeslib.as_array((DOUBLE * n).from_address(address)) if n else np.empty(0)
 
 

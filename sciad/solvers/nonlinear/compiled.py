@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+from sciad.backend import call_address, entry
 from sciad.solvers.link import link
+from sciad.solvers.memory import get, get_int, put
 from sciad.solvers.nonlinear import (
     anderson,
     brent,
@@ -20,8 +24,9 @@ from sciad.solvers.nonlinear import (
     trust_region,
     vectors,
 )
+from sciad.solvers.nonlinear.slots import CONVERGED, FX, KERNEL, MANY, N_F, N_ITERATIONS, N_J, N, P, X
 
-__all__ = ["kernel", "work_size", "imports", "BASE"]
+__all__ = ["kernel", "runner", "enterer", "work_size", "imports", "BASE"]
 
 BASE = (
     vectors.copy, vectors.scale_to, vectors.dot, vectors.norm, vectors.all_finite, vectors.add_scaled, vectors.largest,
@@ -57,11 +62,53 @@ def imports() -> str:
 
 
 @cache
-def kernel(method: str):
-    """The compiled iteration of a method: takes the address of its slots, returns a code."""
-    entry, *helpers = _PARTS[method]
+def kernel(method: str) -> Any:
+    """The compiled iteration of a method, with its `address`: a C function that takes the address of the slots and returns a code."""
+    iteration, *helpers = _PARTS[method]
     constants = f"WIDE = {anderson.WIDE}\n" if method == "anderson" else ""
-    return link(entry, *BASE, *helpers, imports=imports() + constants)
+    return link(iteration, *BASE, *helpers, imports=imports() + constants, decorator="@cfunc(kernel_signature(0, 1))")
+
+
+def run(slots):
+    """Iterate as KERNEL does; its code."""
+    return call_address(get_int(slots, KERNEL), slots)
+
+
+@cache
+def runner() -> Callable[[int], int]:
+    """`run` as machine code that Python calls without a look at the argument."""
+    return entry(link(run, imports=imports()), ("i8",))
+
+
+def enter(slots, x0, x, fx, count, a, b):
+    """A whole solve: start, the first `count` parameters, the iteration KERNEL; x and fx become the solution and its residual.
+
+    Gives the counters of f, J and iterations, 20 bits each; the kernel's code where it did not converge, MANY where they are more.
+    """
+    n, p, start = get_int(slots, N), get_int(slots, P), get_int(slots, X)
+    for i in range(n):
+        put(start, i, x0[i])
+    if count > 0:
+        put(p, 0, a)
+    if count > 1:
+        put(p, 1, b)
+    code = call_address(get_int(slots, KERNEL), slots)
+    found, residual = get_int(slots, X), get_int(slots, FX)
+    for i in range(n):
+        x[i] = get(found, i)
+        fx[i] = get(residual, i)
+    if code != CONVERGED:
+        return code
+    f, j, iterations = get_int(slots, N_F), get_int(slots, N_J), get_int(slots, N_ITERATIONS)
+    if max(f, max(j, iterations)) >= 1048576:
+        return MANY
+    return (f << 40) | (j << 20) | iterations
+
+
+@cache
+def enterer() -> Callable[..., int]:
+    """`enter` as machine code that Python calls without a look at the arguments, which must be what it takes."""
+    return entry(link(enter, imports=imports()), ("i8", "*float64:", "*float64", "*float64", "i8", "f8", "f8"))
 
 
 def work_size(method: str, n: int, rows: int, memory: int) -> int:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
 from sciad.errors import SolveError
 from sciad.solvers.nonlinear import slots as s
+from sciad.solvers.nonlinear.plan import NONE, PLANS, Call, Ending, add_plan
 from sciad.solvers.nonlinear.problem import Solved, as_args, find_rule, start
-from sciad.solvers.nonlinear.result import STATUS, Result, explain
+from sciad.solvers.nonlinear.result import STATUS, Converged, Result, explain
 from sciad.solvers.nonlinear.system import System, system_of
 from sciad.solvers.nonlinear.workspace import FIXED_METHODS, Workspace
 
@@ -38,37 +40,84 @@ def fixed_point(
     their bias.  SolveError where it does not converge.
     """
     args = args if type(args) is tuple else as_args(args)
+    if type(func) is FunctionType:
+        for plan in PLANS.get(func if func.__closure__ is None else func.__code__, NONE):
+            found = plan(func, x0, args, xtol, maxiter, method, memory, damping, full_output, adjoint)
+            if found is not None:
+                return found
+    return _general(func, x0, args, xtol, maxiter, method, memory, damping, full_output, adjoint)
+
+
+def _general(
+    func: Callable, x0: Any, args: tuple, xtol: float, maxiter: int, method: str, memory: int, damping: float, full_output: bool,
+    adjoint: Any,
+) -> Any:  # fmt: skip
+    """`fixed_point` for a call that no plan takes; it leaves one for the next."""
+    usual = type(x0) is float or type(x0) is np.ndarray
     if type(x0) is not np.ndarray or x0.dtype is not F8:
         x0 = start(x0)
     shape = x0.shape
     system = system_of(func, shape, args)
     leaves = args if system.direct else system.field.leaves(args, func)
     key = ("fixed", method, xtol, maxiter, memory, damping)
-    space = system.take(key, lambda: _prepared(system, method, xtol, maxiter, memory, damping))
-    traced = system.pack(space.p, leaves)
-    space.x[:] = x0 if len(shape) == 1 else x0.reshape(-1)
-    code = space.run(space.address)
-    nfev, njev, nit = space.counts.tolist()
-    if code != s.CONVERGED:
-        _refuse(system, code, nit, float(space.reals[s.NORM]))
-    flat = space.x.copy()
-    x: Any = flat if len(shape) == 1 else flat.reshape(shape) if shape else float(flat[0])
-    residual = space.fx.copy().reshape(shape) if full_output else None
-    if traced:
-        x = find_rule(adjoint).attach(Solved(system, func, args, list(leaves), space.p.copy(), flat, x0, True, MARGIN * xtol, nit))
-    system.give(key, space)
-    if not full_output:
-        return x
-    return x, Result({
-        "x": x, "success": True, "status": STATUS[code], "message": explain(code), "fun": residual, "nfev": nfev, "njev": njev, "nit": nit,
-    })  # fmt: skip
+
+    def make() -> Workspace:
+        return _prepared(system, method, xtol, maxiter, memory, damping)
+
+    ending = _ending(shape, MARGIN * xtol, full_output)
+    space = system.take(key, make)
+    try:
+        traced = system.pack(space.p, leaves)
+        space.x[:] = x0.reshape(-1)
+        code = space.run(space.address)
+        x = space.x.copy()
+        given = ending.stopped(system, space, code, x, space.fx.copy())
+        if traced:
+            given = ending.record(given, system, space, func, args, list(leaves), x, x0, adjoint)
+    finally:
+        system.give(key, space)
+    if usual:
+        options = {"xtol": xtol, "maxiter": maxiter, "method": method, "memory": memory, "damping": damping, "full_output": full_output}
+        add_plan(Call(func, shape, args, options), system, make, ending)
+    return given
 
 
-def _refuse(system: System, code: int, iterations: int, norm: float) -> None:
-    """Raise for a solve that did not converge."""
-    if code == s.ABORTED:
-        system.reraise()
-    raise SolveError(f"fixed_point of `{system.field.name}`: {explain(code, iterations, norm, limit='maxiter')}")
+def _ending(shape: tuple[int, ...], tolerance: float, full_output: bool) -> Ending:
+    """What `fixed_point` gives, for x of a shape and a residual driven to a tolerance."""
+
+    def shaped(x: np.ndarray) -> Any:
+        return x if len(shape) == 1 else x.reshape(shape) if shape else float(x[0])
+
+    def solved(x: np.ndarray, fx: np.ndarray, counts: int) -> Any:
+        x = shaped(x)
+        return (x, Converged(x, fx.reshape(shape), counts)) if full_output else x
+
+    def stopped(system: System, space: Workspace, code: int, x: np.ndarray, fx: np.ndarray) -> Any:
+        nfev, njev, nit = space.counts.tolist()
+        if code not in (s.CONVERGED, s.MANY):
+            if code == s.ABORTED:
+                system.reraise()
+            limit = explain(code, nit, float(space.reals[s.NORM]), limit="maxiter")
+            raise SolveError(f"fixed_point of `{system.field.name}`: {limit}")
+        x = shaped(x)
+        if not full_output:
+            return x
+        return x, Result({
+            "x": x, "success": True, "status": STATUS[s.CONVERGED], "message": explain(s.CONVERGED), "fun": fx.reshape(shape),
+            "nfev": nfev, "njev": njev, "nit": nit,
+        })  # fmt: skip
+
+    def record(
+        given: Any, system: System, space: Workspace, func: Callable, args: tuple, leaves: list, x: Any, x0: Any, adjoint: Any
+    ) -> Any:  # fmt: skip
+        solved = Solved(system, func, args, leaves, space.p.copy(), x, x0, True, tolerance, int(space.counts[2]))
+        traced = find_rule(adjoint).attach(solved)
+        if not full_output:
+            return traced
+        given[1]["x"] = traced
+        return traced, given[1]
+
+    return Ending(solved, stopped, record)
 
 
 def _prepared(system: System, method: str, xtol: float, maxiter: int, memory: int, damping: float) -> Workspace:

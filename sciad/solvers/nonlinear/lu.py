@@ -15,7 +15,10 @@ SMALL = 32  # up to this size plain loops are as fast as LAPACK
 
 
 def factor(slots, a, pivots):
-    """Factor the row-major matrix at `a` in place, with partial pivoting; 0, or 1 + the column without a pivot."""
+    """Factor the row-major matrix at `a` in place, with partial pivoting; 0, or 1 + the column without a pivot.
+
+    Small systems: pivots are stored as their reciprocals.
+    """
     n = get_int(slots, N)
     if get_int(slots, GETRF) != 0:  # LAPACK reads columns, so these are factors of the transposed matrix
         ints = get_int(slots, INTS)
@@ -38,6 +41,7 @@ def factor(slots, a, pivots):
                 put(a, row * n + j, get(a, k * n + j))
                 put(a, k * n + j, other)
         inverse = 1.0 / get(a, k * n + k)
+        put(a, k * n + k, inverse)
         for i in range(k + 1, n):
             ratio = get(a, i * n + k) * inverse
             put(a, i * n + k, ratio)
@@ -68,17 +72,16 @@ def solve(slots, a, pivots, b):
             other = get(b, row)
             put(b, row, get(b, k))
             put(b, k, other)
-    for i in range(n):
-        total = get(b, i)
-        for j in range(i):
-            total -= get(a, i * n + j) * get(b, j)
-        put(b, i, total)
+    for k in range(n):  # column by column: the updates of one column do not wait for each other, as the terms of an inner product do
+        value = get(b, k)
+        for i in range(k + 1, n):
+            put(b, i, get(b, i) - get(a, i * n + k) * value)
     for back in range(n):
-        i = n - 1 - back
-        total = get(b, i)
-        for j in range(i + 1, n):
-            total -= get(a, i * n + j) * get(b, j)
-        put(b, i, total / get(a, i * n + i))
+        k = n - 1 - back
+        value = get(b, k) * get(a, k * n + k)
+        put(b, k, value)
+        for i in range(k):
+            put(b, i, get(b, i) - get(a, i * n + k) * value)
 
 
 def solve_transposed(slots, a, pivots, b):
@@ -88,7 +91,7 @@ def solve_transposed(slots, a, pivots, b):
         by_lapack(slots, 78, a, pivots, b)  # "N"
         return
     for i in range(n):
-        value = get(b, i) / get(a, i * n + i)
+        value = get(b, i) * get(a, i * n + i)
         put(b, i, value)
         for j in range(i + 1, n):
             put(b, j, get(b, j) - get(a, i * n + j) * value)

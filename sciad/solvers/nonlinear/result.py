@@ -8,7 +8,7 @@ from typing import Any
 from sciad.solvers.nonlinear import slots as s
 from sciad.tape import value_of
 
-__all__ = ["Result", "STATUS", "explain"]
+__all__ = ["Result", "Converged", "STATUS", "explain"]
 
 
 class Result:
@@ -17,28 +17,56 @@ class Result:
     def __init__(self, fields: dict[str, Any]) -> None:
         self.__dict__ = fields
 
+    def _fields(self) -> dict[str, Any]:
+        return self.__dict__
+
     def __getattr__(self, name: str) -> Any:  # only what is not there comes here
         raise AttributeError(f"this result has no {name!r}, but {', '.join(self.__dict__)}")
 
     def __getitem__(self, key: str) -> Any:
-        return self.__dict__[key]
+        return self._fields()[key]
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self.__dict__[key] = value
+        self._fields()[key] = value
 
     def __contains__(self, key: object) -> bool:
-        return key in self.__dict__
+        return key in self._fields()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.__dict__)
+        return iter(self._fields())
 
     def keys(self) -> Iterator[str]:
         """Names of the fields."""
-        yield from self.__dict__
+        yield from self._fields()
 
     def __repr__(self) -> str:
-        width = max(map(len, self.__dict__), default=0)
-        return "\n".join(f"{key:>{width}}: {_indented(value, width + 2)}" for key, value in self.__dict__.items())
+        fields = self._fields()
+        width = max(map(len, fields), default=0)
+        return "\n".join(f"{key:>{width}}: {_indented(value, width + 2)}" for key, value in fields.items())
+
+
+class Converged(Result):
+    """The result of a solve that converged; fields that repeated small solves hardly use are made when first asked for."""
+
+    def __init__(self, x: Any, fun: Any, counts: int) -> None:  # by attributes: no dict has to be made
+        self.x = x
+        self.fun = fun
+        self._counts = counts  # as `compiled.enter` packs them
+
+    def _fields(self) -> dict[str, Any]:
+        fields = self.__dict__
+        counts = fields.get("_counts")
+        if counts is not None:
+            found = {"success": True, "status": STATUS[s.CONVERGED], "message": TEXTS[s.CONVERGED]}
+            found.update(nfev=counts >> 40, njev=counts >> 20 & 0xFFFFF, nit=counts & 0xFFFFF)
+            for name, value in found.items():
+                fields.setdefault(name, value)
+            fields.pop("_counts", None)
+        return fields
+
+    def __getattr__(self, name: str) -> Any:
+        fields = self._fields()
+        return fields[name] if name in fields else super().__getattr__(name)
 
 
 def _indented(value: Any, by: int) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
 from sciad.errors import ShapeError, SolveError
 from sciad.solvers.nonlinear import slots as s
+from sciad.solvers.nonlinear.plan import NONE, PLANS, Call, Ending, add_plan
 from sciad.solvers.nonlinear.problem import Solved, as_args, find_rule, start
-from sciad.solvers.nonlinear.result import STATUS, Result, explain
+from sciad.solvers.nonlinear.result import STATUS, Converged, Result, explain
 from sciad.solvers.nonlinear.system import System, system_of
 from sciad.solvers.nonlinear.workspace import METHODS, Workspace
 
@@ -43,42 +45,78 @@ def root(
     message, and SolveError under differentiation, as for a singular Jacobian at the solution.
     """
     args = args if type(args) is tuple else as_args(args)
+    if type(fun) is FunctionType:
+        for plan in PLANS.get(fun if fun.__closure__ is None else fun.__code__, NONE):
+            found = plan(fun, x0, args, method, tol, options, adjoint)
+            if found is not None:
+                return found
+    return _general(fun, x0, args, method, tol, options, adjoint)
+
+
+def _general(
+    fun: Callable, x0: Any, args: tuple, method: str, tol: float | None, options: dict[str, Any] | None, adjoint: Any
+) -> Result:
+    """`root` for a call that no plan takes; it leaves one for the next."""
+    usual = type(x0) is float or type(x0) is np.ndarray
     if type(x0) is not np.ndarray or x0.dtype is not F8:
         x0 = start(x0)
     shape = x0.shape
     system = system_of(fun, shape, args)
     leaves = args if system.direct else system.field.leaves(args, fun)
     key: Any = method if tol is None and options is None else (method, tol, *sorted(options.items() if options else ()))
-    free = system.spaces.get(key)
-    space = free.pop() if free else system.take(key, lambda: _prepared(system, method, tol, options or {}))
-    traced = system.pack(space.p, leaves)
-    space.x[:] = x0 if len(shape) == 1 else x0.reshape(-1)
-    code = space.run(space.address)
-    x = space.x.copy()
-    nfev, njev, nit = space.counts.tolist()
-    if code == 0:
-        message, success = "The solution converged.", True
-    else:
-        if code == s.ABORTED:
-            system.reraise()
-        message, success = explain(code, nit, float(space.reals[s.NORM])), False
-    result = Result({
-        "x": x, "success": success, "status": STATUS[code], "message": message, "fun": space.fx.copy(), "nfev": nfev, "njev": njev,
-        "nit": nit,
-    })  # fmt: skip
-    if traced:
-        _record(result, Solved(system, fun, args, list(leaves), space.p.copy(), x, x0, False, float(space.reals[s.XTOL]), nit), adjoint)
-    system.spaces[key].append(space)
-    if len(shape) != 1:
-        result["x"], result["fun"] = result["x"].reshape(shape or (1,)), result["fun"].reshape(shape or (1,))
+
+    options = None if options is None else dict(options)  # the caller's may change
+
+    def make() -> Workspace:
+        return _prepared(system, method, tol, options or {})
+
+    space = system.take(key, make)
+    try:
+        traced = system.pack(space.p, leaves)
+        space.x[:] = x0.reshape(-1)
+        code = space.run(space.address)
+        x, fx = space.x.copy(), space.fx.copy()
+        result = _stopped(system, space, code, x, fx)
+        if traced:
+            result = _record(result, system, space, fun, args, list(leaves), x, x0, adjoint)
+    finally:
+        system.give(key, space)
+    if usual:
+        call = Call(fun, shape, args, {"method": method, "tol": tol, "options": options})
+        add_plan(call, system, make, Ending(_solved(shape), _stopped, _record))
     return result
 
 
-def _record(result: Result, solved: Solved, adjoint: Any) -> None:
+def _solved(shape: tuple[int, ...]) -> Callable[[np.ndarray, np.ndarray, int], Result]:
+    """What `root` gives for a solve that converged, from x, the residual and the packed counters."""
+    if len(shape) == 1 or not shape:
+        return Converged
+    return lambda x, fx, counts: Converged(x.reshape(shape), fx.reshape(shape), counts)
+
+
+def _stopped(system: System, space: Workspace, code: int, x: np.ndarray, fx: np.ndarray) -> Result:
+    """What `root` gives for a solve that ended with a kernel's code; raises what a function in Python raised."""
+    if code == s.ABORTED:
+        system.reraise()
+    nfev, njev, nit = space.counts.tolist()
+    code = s.CONVERGED if code == s.MANY else code
+    shape = system.shape or (1,)
+    return Result({
+        "x": x.reshape(shape), "success": code == s.CONVERGED, "status": STATUS[code],
+        "message": explain(code, nit, float(space.reals[s.NORM])), "fun": fx.reshape(shape), "nfev": nfev, "njev": njev, "nit": nit,
+    })  # fmt: skip
+
+
+def _record(
+    result: Result, system: System, space: Workspace, fun: Callable, args: tuple, leaves: list, x: np.ndarray, x0: Any, adjoint: Any
+) -> Result:
     """Let the solution be a node of the tape."""
+    solved = Solved(system, fun, args, leaves, space.p.copy(), x, x0, False, float(space.reals[s.XTOL]), int(space.counts[2]))
     if not result["success"]:
         raise SolveError(f"{solved.name}, to be differentiated, was not found: {result['message']}")
-    result["x"] = find_rule(adjoint).attach(solved)
+    x = find_rule(adjoint).attach(solved)
+    result["x"] = x if system.shape else x.reshape((1,))
+    return result
 
 
 def _prepared(system: System, method: str, tol: float | None, options: dict[str, Any]) -> Workspace:

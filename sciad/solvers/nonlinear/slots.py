@@ -7,6 +7,7 @@ the address of `slots` and returns a code.
 from __future__ import annotations
 
 (
+    KERNEL,  # address of the method's iteration, a C function that takes the address of the slots and returns a code
     # the system, by addresses of C functions (see `sciad.solvers.rhs.Rhs`); its time is always 0
     F,
     AUG,
@@ -50,7 +51,7 @@ from __future__ import annotations
     N_J,
     N_ITERATIONS,
     N_SLOTS,
-) = range(37)
+) = range(38)
 
 (
     XTOL,  # relative size of the last step
@@ -67,3 +68,4 @@ from __future__ import annotations
 
 (CONVERGED, RUNNING) = range(2)
 (TOO_MANY, SINGULAR, STALLED, BAD_START, DIVERGED, ABORTED, NO_BRACKET) = range(-1, -8, -1)
+MANY = -100  # converged, with counters that are to be read from the slots

@@ -56,8 +56,10 @@ class System:
             quick.append((capture.name, capture.path[0] if capture.path else None, found))
         return quick
 
-    def current(self, fun: Any) -> bool:
-        """Whether this serves `fun`, too: the same code, perhaps another closure."""
+    def current(self, fun: Any, args: tuple) -> bool:
+        """Whether this serves `fun`, too: the same code, perhaps another closure; where it is interpreted, the same function."""
+        if self.interpreted:
+            return self.field.serves(fun, args)
         if self._guards is not None:
             names = fun.__globals__
             for name, attribute, found in self._guards:
@@ -121,12 +123,12 @@ def system_of(fun: Any, shape: tuple[int, ...], args: tuple, time: bool = False)
         key, found = None, None
     if found is not None and type(plain) is FunctionType:
         for system in found:
-            if system.current(plain):
+            if system.current(plain, args):
                 return system
     inplace = is_inplace(fun, len(args), time=time)
     compiled, _ = field_for(fun, shape, args, inplace=inplace, time=time)
     system = System(compiled, shape, args, inplace, time)
-    if key is not None and not system.interpreted and type(plain) is FunctionType:
+    if key is not None and type(plain) is FunctionType and not (system.interpreted and plain.__closure__):
         kept = _SYSTEMS.setdefault(key, [])
         kept.append(system)
         del kept[:-KEPT]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from sciad.solvers.nonlinear import slots as s
-from sciad.solvers.nonlinear.compiled import kernel, work_size
+from sciad.solvers.nonlinear.compiled import kernel, runner, work_size
 from sciad.solvers.nonlinear.lu import SMALL, lapack
 from sciad.solvers.rhs import Rhs
 
@@ -17,10 +17,6 @@ METHODS = ("newton", "trust-region", "levenberg-marquardt", "broyden", "newton-k
 FIXED_METHODS = ("iteration", "anderson", "newton", "broyden")
 DENSE = ("pseudo-transient", "newton", "trust-region", "levenberg-marquardt", "broyden", "implicit")
 SCALARS = 8  # integers that LAPACK's arguments point to, and the cell of the cotangent of t
-
-
-def _nothing(address: int) -> int:
-    return s.CONVERGED
 
 
 class Workspace:
@@ -55,7 +51,7 @@ class Workspace:
             self.slots[[s.GETRF, s.GETRS]] = lapack()
         self.counts = self.slots[s.N_F : s.N_SLOTS]
         self.address = int(self.slots.ctypes.data)
-        self.run: Callable[[int], int] = _nothing
+        self.run: Callable[[int], int] = runner()  # of what `use` chose
 
     @classmethod
     def for_method(cls, rhs: Rhs, method: str, rows: int = 1, fixed: bool = False, memory: int = 0) -> Workspace:
@@ -68,5 +64,9 @@ class Workspace:
         if method == "newton-krylov" and not interpreted:
             new.slots[s.JVP] = rhs.jvp()
         new.reals[s.DAMPING] = 1.0
-        new.run = kernel(method)
+        new.use(method)
         return new
+
+    def use(self, method: str) -> None:
+        """Let `run` be the iteration of a method."""
+        self.slots[s.KERNEL] = kernel(method).address
