@@ -23,7 +23,7 @@ from sciad.types import F8, I8
 
 __all__ = ["raise_products", "large_enough", "insert", "trip_count"]
 
-_MIDDLING, _LONG, _LEAST_WORK, _LEAST_EXTENT = 32, 256, 4096, 4
+_MIDDLING, _LONG, LEAST_WORK, LEAST_EXTENT = 32, 256, 4096, 4
 
 
 @dataclass(eq=False)
@@ -59,10 +59,10 @@ def large_enough(extents: Iterable[Value], *, vectors: bool = False) -> bool:
     """Whether a product of these extents is worth a call; unknown ones are taken as middling (as long where one operand is a vector)."""
     work = 1
     for n in extents:
-        if n.constant is not None and n.constant < _LEAST_EXTENT:
+        if n.constant is not None and n.constant < LEAST_EXTENT:
             return False
         work *= (_LONG if vectors else _MIDDLING) if n.constant is None else int(n.constant)
-    return work >= _LEAST_WORK
+    return work >= LEAST_WORK
 
 
 def _first(body: Region) -> _Plan | None:
