@@ -199,6 +199,10 @@ def _cast(b, args, constants, type_):
     return inner.args[0] if type_ == B1 or (type_ == I8 and args[0].type == F8) else None
 
 
+def _equal(b, args, constants, type_):
+    return b.const(True) if args[0] is args[1] and args[0].type == I8 else None  # a NaN is not equal to itself
+
+
 _RULES: dict[str, Callable] = {
     "add": _add,
     "subtract": _subtract,
@@ -212,4 +216,5 @@ _RULES: dict[str, Callable] = {
     "logical_not": _logical_not,
     "select": _select,
     "cast": _cast,
+    "equal": _equal,
 }

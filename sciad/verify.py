@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sciad.ir import Op, Region, Value
 from sciad.types import B1, F4, F8, I8, element_of, is_buffer
 
 __all__ = ["verify", "verified", "ENABLED", "MalformedIR"]
 
 ENABLED = False
+WATCH: Callable[[str, Region], None] | None = None  # is shown the region after each pass
 
 _COMPARE = {"less", "less_equal", "greater", "greater_equal", "equal", "not_equal"}
 _LOGICAL = {"logical_and", "logical_or", "logical_xor", "logical_not"}
@@ -20,6 +23,8 @@ class MalformedIR(AssertionError):
 
 def verified(region: Region, after: str) -> Region:
     """The region itself, checked where checking is on."""
+    if WATCH is not None:
+        WATCH(after, region)
     if ENABLED:
         verify(region, after)
     return region

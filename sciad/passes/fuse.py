@@ -3,7 +3,8 @@
 Then a stored element is at hand as a scalar where it is read (see `simplify`), and an array that nobody else reads goes (see `dce`):
 ``t = a * x + b; y = exp(t) * c`` needs no memory for t, in the primal sweep or in its derivatives.
 
-Two loops may run as one where no trip of the second touches an element that a later trip of the first touches, one of them writing.
+Only loops without loops inside, and nests of one shape in which all happens innermost.  Two may run as one where no trip of the second
+touches an element that a later trip of the first touches, one of them writing.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class _Fuse:
     def _may_join(self, first: Op, second: Op) -> bool:
         if not _same_trips(first, second) or bool(first.attributes.get("down")) or bool(second.attributes.get("down")):
             return False
-        if _has_loops(first) != _has_loops(second):  # what vectorises stays by itself
+        if not 0 < _depth(first) == _depth(second):  # else what vectorises would no longer do so
             return False
         inside = [*walk(first.regions[0]), *walk(second.regions[0])]
         if any(op.name in _APART for op in inside) or set(first.results) & _used(second):
@@ -161,8 +162,16 @@ class _Fuse:
 _APART = {"while", "check", "call", "gemm", "tape_reserve", "tape_release", "tape_put", "tape_get", "tape_push", "tape_pop", "tape_new"}
 
 
-def _has_loops(loop: Op) -> bool:
-    return any(op.regions for op in loop.regions[0].ops)
+def _depth(loop: Op) -> int:
+    """How many loops deep a nest is in which nothing happens but in the innermost one; 0 where it is none."""
+    ops = loop.regions[0].ops
+    nested = [op for op in ops if op.regions]
+    if not nested:
+        return 1
+    if len(nested) > 1 or nested[0].name != "for" or not all(PURE(op) or op.name == "load" for op in ops if op is not nested[0]):
+        return 0
+    inner = _depth(nested[0])
+    return inner + 1 if inner else 0
 
 
 def _used(loop: Op) -> set[Value]:

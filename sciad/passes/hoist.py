@@ -50,10 +50,13 @@ def _invariant(inner: Region, own: set[Value]) -> list[Op]:
 
 
 def _checks(loop: Op, own: set[Value]) -> list[Op]:
-    """Take checks of invariant conditions out of a loop: made once, before it, where it has a trip."""
+    """Take checks of invariant conditions out of a loop: made once, before it, where it has a trip.
+
+    Only those that the first trip is sure to come to.  What it would have written until then is not written if they raise.
+    """
     inner = loop.regions[0]
     taken = [op for op in inner.ops if op.name == "check" and op.args[0] not in own and op.args[0].constant is None]
-    if not taken or any(op.regions for op in inner.ops[: inner.ops.index(taken[0])]):
+    if not taken or any(_may_not_return(op) for op in inner.ops[: inner.ops.index(taken[-1])] if op not in taken):
         return []
     made: list[Op] = []
     zero = Op("const", [], [I8], (), {"value": 0})
@@ -64,3 +67,8 @@ def _checks(loop: Op, own: set[Value]) -> list[Op]:
         made += [passed, Op("check", [passed.result], [], (), op.attributes, op.line)]
         inner.ops.remove(op)
     return made
+
+
+def _may_not_return(op: Op) -> bool:
+    """Whether an operation may raise, or run for ever."""
+    return op.name in ("check", "while") or any(_may_not_return(nested) for inner in op.regions for nested in inner.ops)

@@ -36,8 +36,10 @@ def optimise(body: Region, lengths: Iterable[Value] = ()) -> Region:
             body = tidy(verified(body, "peel"))
     body = tidy(verified(simplify(body, unroll=True), "unroll"))
     body = in_registers(body, lengths)
-    found = [raise_updates(body), raise_products(body, lengths), batch_products(body, lengths)]
-    return improve_loops(tidy(verified(body, "products")) if any(found) else body, lengths)
+    body = verified(body, "updates") if (updates := raise_updates(body)) else body
+    body = verified(body, "products") if (products := raise_products(body, lengths)) else body
+    body = verified(body, "batches") if (batches := batch_products(body, lengths)) else body
+    return improve_loops(tidy(body) if updates or products or batches else body, lengths)
 
 
 def improve_loops(body: Region, lengths: Iterable[Value] = ()) -> Region:

@@ -23,7 +23,7 @@ from sciad.types import F8, I8
 
 __all__ = ["raise_products", "large_enough", "insert", "trip_count"]
 
-_MIDDLING, _LONG, _LEAST_WORK, _LEAST_EXTENT = 32, 256, 4096, 4
+_MIDDLING, _LONG, LEAST_WORK, LEAST_EXTENT = 32, 256, 4096, 4
 
 
 @dataclass(eq=False)
@@ -59,10 +59,10 @@ def large_enough(extents: Iterable[Value], *, vectors: bool = False) -> bool:
     """Whether a product of these extents is worth a call; unknown ones are taken as middling (as long where one operand is a vector)."""
     work = 1
     for n in extents:
-        if n.constant is not None and n.constant < _LEAST_EXTENT:
+        if n.constant is not None and n.constant < LEAST_EXTENT:
             return False
         work *= (_LONG if vectors else _MIDDLING) if n.constant is None else int(n.constant)
-    return work >= _LEAST_WORK
+    return work >= LEAST_WORK
 
 
 def _first(body: Region) -> _Plan | None:
@@ -169,16 +169,16 @@ def _apply(body: Region, plan: _Plan, nonnegative: set[Value]) -> None:
     place = plan.loops.index
     row_first = plan.column is None or place(plan.row) > place(plan.column)  # the innermost loop reads the product along its rows
     strides = (columns, one) if row_first else (one, rows)
-    target = b.alloc("float64", b.mul(rows, columns), zero=False, hint="product")
+    target = b.alloc("float64", b.mul(rows, columns) if row_first else b.mul(columns, rows), zero=False, hint="product")
     args = [a, computed(b, a_rest), computed(b, a_slopes[place(plan.row)]), computed(b, a_slopes[0]), c, computed(b, c_rest)]
     args += [computed(b, c_slopes[0]), computed(b, c_slopes[place(plan.column)]) if plan.column is not None else zero]
     b.emit("gemm", [*args, target, zero, *strides, rows, inner.args[0], columns], [], accumulate=False)
     before = b.leave(outside_).ops
     insert(body, outer, before)
     outside_ = b.enter()
-    index = b.mul(plan.row.regions[0].params[0], strides[0])  # type: ignore[union-attr]
-    if plan.column is not None:
-        index = b.add(index, b.mul(plan.column.regions[0].params[0], strides[1]))
+    index = zero
+    for stride, loop in sorted(zip(strides, (plan.row, plan.column)), key=lambda pair: pair[0] is one):  # as a user's index is written
+        index = b.add(index, b.mul(loop.regions[0].params[0], stride)) if loop is not None else index
     value = b.load(target, index, F8)
     total = b.pure("subtract" if plan.sum.minus else "fast_add", [inner.args[1], value], F8)
     after = b.leave(outside_).ops

@@ -28,6 +28,7 @@ class _Rebuild:
         self.b = Builder(fold)
         self.new: dict[Value, Value] = {}
         self.top = self.b.region
+        self.passed: set[Value] = set()  # conditions that checks of the outermost region have found to hold
         self.memory: dict[tuple, Value] = {}  # (buffer, index) -> the value known to be there
 
     def run(self) -> Region:
@@ -98,11 +99,15 @@ class _Rebuild:
         self._copy(op)
 
     def _check(self, op: Op) -> None:
-        if self._get(op.args[0]).constant is not True:
-            self._copy(op)
-            condition = op.args[0].op
-            if self.b.region is self.top and condition is not None and condition.name == "equal" and condition.args[0].type == I8:
-                self._same(*condition.args)
+        condition = self._get(op.args[0])
+        if condition.constant is True or condition in self.passed:
+            return
+        self._copy(op)
+        if self.b.region is self.top:
+            self.passed.add(condition)
+            found = op.args[0].op
+            if found is not None and found.name == "equal" and found.args[0].type == I8:
+                self._same(*found.args)
 
     def _same(self, i: Value, j: Value) -> None:
         """From here on, two integers are one: lengths that a check of the outermost region has found equal."""

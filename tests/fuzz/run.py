@@ -1,8 +1,9 @@
 """Fuzz the compiled tier: random programs against CPython and complex step.
 
-usage: python tests/fuzz/run.py --programs 20000 --seed 0 --jobs 1 [--compiled] [--verify]
+usage: python tests/fuzz/run.py --programs 20000 --seed 0 --jobs 1 [--compiled] [--verify] [--products]
 
-Programs run interpreted (tests/interpret.py) unless --compiled.  Prints every program that does not hold, by its seed, and a summary; exit
+Programs run interpreted (tests/interpret.py) unless --compiled.  With --products they are full of loops over products, and products of any
+size are raised, which in small programs would not be worth it.  Prints every program that does not hold, by its seed, and a summary; exit
 status 0 where none is wrong and none crashes.
 """
 
@@ -12,6 +13,7 @@ import argparse
 import collections
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
@@ -21,14 +23,16 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).res
 from interpret import interpreted  # noqa: E402
 
 from fuzz.check import Useless, Wrong, check  # noqa: E402
+from fuzz.product_programs import product_program  # noqa: E402
 from fuzz.programs import program  # noqa: E402
 from sciad import verify  # noqa: E402
+from sciad.passes import products, unroll  # noqa: E402
 
 
-def one(seed: int) -> str:
+def one(seed: int, write: Callable[[int], str]) -> str:
     """The verdict on one program."""
     try:
-        return check(program(seed), f"program_{seed}", seed)
+        return check(write(seed), f"program_{seed}", seed)
     except Useless as error:
         return f"useless: {error}"
     except Wrong as error:
@@ -37,11 +41,13 @@ def one(seed: int) -> str:
         return f"CRASH: {type(error).__name__}: {error}"
 
 
-def batch(first: int, last: int, compiled: bool = False, checked: bool = False) -> list[tuple[int, str]]:
+def batch(first: int, last: int, compiled: bool = False, checked: bool = False, loops: bool = False) -> list[tuple[int, str]]:
     """Verdicts on a range of seeds."""
     verify.ENABLED = checked
+    if loops:
+        products.LEAST_WORK, products.LEAST_EXTENT, unroll.MAX_TRIPS = 0, 1, 0
     with nullcontext() if compiled else interpreted():
-        return [(seed, one(seed)) for seed in range(first, last)]
+        return [(seed, one(seed, product_program if loops else program)) for seed in range(first, last)]
 
 
 def main() -> int:
@@ -51,13 +57,14 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--compiled", action="store_true", help="through numba, about a second for each program")
     parser.add_argument("--verify", action="store_true", help="check the IR after every pass")
+    parser.add_argument("--products", action="store_true", help="programs full of loops over products")
     options = parser.parse_args()
     started, counts = time.perf_counter(), collections.Counter()
     step, last = 250, options.seed + options.programs
     with ProcessPoolExecutor(options.jobs, max_tasks_per_child=1) as pool:  # a fresh process for each batch keeps memory flat
         starts = range(options.seed, last, step)
         ends, n = [min(s + step, last) for s in starts], len(starts)
-        for found in pool.map(batch, starts, ends, [options.compiled] * n, [options.verify] * n):
+        for found in pool.map(batch, starts, ends, [options.compiled] * n, [options.verify] * n, [options.products] * n):
             for seed, verdict in found:
                 counts[verdict.split(":")[0]] += 1
                 if verdict.startswith(("WRONG", "CRASH", "refused")):

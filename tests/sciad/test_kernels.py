@@ -42,7 +42,7 @@ def test_products_of_all_shapes_and_strides(m):
                     assert np.count_nonzero(target != c[0]) <= m * n
 
 
-@pytest.mark.parametrize("row, column", [(0, 1), (3, 1), (1, 3), (1, 0), (0, 0), (-2, 1)])
+@pytest.mark.parametrize(("row", "column"), [(0, 1), (3, 1), (1, 3), (1, 0), (0, 0), (-2, 1)])
 def test_elements_that_are_the_same_memory_gain_all_their_terms(row, column):
     m, k, n = 9, 6, 10
     a, b = rng.random((m, k)), rng.random((k, n))
