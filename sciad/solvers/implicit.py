@@ -42,6 +42,7 @@ from sciad.solvers.layout import (
     PRECONDITION_P,
     RESTART,
     SEED,
+    SLOPE,
     SOLVE,
     SOLVE_T,
     SOLVE_Z,
@@ -54,6 +55,7 @@ from sciad.solvers.layout import (
 from sciad.solvers.linear import Banded, Dense, Krylov, Sparse, dense_complex, dense_complex_transposed
 from sciad.solvers.newton import keep_jacobian
 from sciad.solvers.rhs import Rhs
+from sciad.solvers.slope import slope_kernel
 
 __all__ = ["equip"]
 
@@ -93,6 +95,7 @@ def equip(slots: np.ndarray, rhs: Rhs, method: Any, linear: Any, watch: int = 0,
     if by_newton:
         slots[ALGEBRAIC] = np.linalg.matrix_rank(mass) < n
         slots[AFTER] |= slots[ALGEBRAIC]
+        slots[SLOPE] = slope_kernel()
         sizes |= {MASS_INVERSE: n * n}
     if method.complex:
         slots[[FACTOR_Z, SOLVE_Z, GETRF_Z, GETRS_Z]] = dense_complex(n) if inner is linear else linear.addresses_z()

@@ -87,6 +87,7 @@ from __future__ import annotations
     MASS,  # address of the mass matrix, row-major; 0: the identity
     MASS_INVERSE,  # address of its pseudo-inverse
     ALGEBRAIC,  # 1: it is singular
+    SLOPE,  # address of the function that finds y' with it
     EVALUATE,  # address of the function that writes a structured Jacobian to J_AT; 0: a dense one
     COLOURS_AT,
     PATTERN_AT,
@@ -118,7 +119,7 @@ from __future__ import annotations
     PRECONDITION_P,  # address of its parameters behind y, c and h
     N_PRECONDITION_P,  # and their number
     N_SLOTS,
-) = range(103)
+) = range(104)
 
 (
     T,

@@ -1,14 +1,11 @@
-"""Mass matrices inside compiled steps: products, residuals, and the slopes y' where M y' = f(t, y)."""
+"""Mass matrices inside compiled steps: products and residuals."""
 
 from __future__ import annotations
 
-import math
+from sciad.solvers.layout import MASS, MASS_INVERSE, N
+from sciad.solvers.memory import get, get_int, put
 
-from sciad.backend import call_address
-from sciad.solvers.layout import ALGEBRAIC, FACTOR, J_AT, J_STEP, MASS, MASS_INVERSE, N_LU, OWN, STAGE, TOLERANCE, N
-from sciad.solvers.memory import get, get_int, put, put_int
-
-__all__ = ["algebraic_part", "euler_slope", "mass_product", "residual", "slope"]
+__all__ = ["algebraic_part", "mass_product", "residual"]
 
 
 def mass_product(slots, x, out):
@@ -33,50 +30,6 @@ def residual(factor, f, k, slots):
         for j in range(n):
             total -= get(mass, n * i + j) * get(k, j)
         put(f, i, factor * total)
-
-
-def euler_slope(t, h, y, k, slots):
-    """A backward Euler step of size h from (t, y), to rounding: M k = f(t + h, y + h k).  Its status."""
-    own = get_int(slots, OWN)
-    put_int(slots, N_LU, get_int(slots, N_LU) + 1)
-    put(own, 0, h)
-    code = call_address(get_int(slots, FACTOR), 1.0, h, slots)
-    return code if code != 0 else newton_exact(t + h, y, h, 1.0, k, get_int(slots, STAGE), slots)  # noqa: F821  linked with it
-
-
-def slope(t, h, y, f, scratch, slots):
-    """y' at (t, y) in place of `f`, which holds M y'; h is the size of a step there, `scratch` two vectors.  0, or what went wrong.
-
-    With M^+ the pseudo-inverse, y' = k + M^+ (f - M k) for any k that has the algebraic components of y'.  They are derivatives of what the
-    algebraic equations say: backward Euler steps of h / 1000 and half of that give them by extrapolation to 1e-6 of an error of order h^2.
-    """
-    n, own, tolerance = get_int(slots, N), get_int(slots, OWN), get_int(slots, TOLERANCE)
-    k, half, inverse, small = scratch, scratch + 8 * n, get_int(slots, MASS_INVERSE), 1e-3 * h
-    for i in range(2 * n):
-        put(scratch, i, 0.0)
-    if get_int(slots, ALGEBRAIC) == 1:
-        if jacobian(t, y, get_int(slots, J_AT), slots) != 0:  # noqa: F821
-            return -1
-        put_int(slots, TOLERANCE, 0)
-        code = euler_slope(t, small, y, k, slots)
-        if code == 0:
-            code = euler_slope(t, 0.5 * small, y, half, slots)
-        put_int(slots, TOLERANCE, tolerance)
-        put_int(slots, J_STEP, 0)
-        put(own, 0, math.nan)
-        if code != 0:
-            return code
-        for i in range(n):
-            put(k, i, 2.0 * get(half, i) - get(k, i))
-    residual(1.0, f, k, slots)
-    for i in range(n):
-        total = get(k, i)
-        for j in range(n):
-            total += get(inverse, n * i + j) * get(f, j)
-        put(half, i, total)
-    for i in range(n):
-        put(f, i, get(half, i))
-    return 0
 
 
 def algebraic_part(x, scratch, out, slots):

@@ -30,7 +30,7 @@ from sciad.solvers.layout import (
     N,
     P,
 )  # fmt: skip
-from sciad.solvers.mass_kernels import algebraic_part, euler_slope, mass_product, residual, slope
+from sciad.solvers.mass_kernels import algebraic_part, mass_product, residual
 from sciad.solvers.memory import get, get_int, put, put_int
 
 __all__ = ["NEWTON_ENTRIES", "NEWTON_HELPERS", "keep_jacobian", "newton_settings"]
@@ -197,6 +197,5 @@ def no_result(code, slots, y_new):
 
 #: What a step kernel with Newton iterations is linked with, callees first.
 NEWTON_HELPERS = (
-    jacobian, mass_product, residual, newton_norm, prepare_matrix, newton_exact, euler_slope, slope, algebraic_part, first_eta, newton,
-    no_result,
+    jacobian, mass_product, residual, algebraic_part, newton_norm, prepare_matrix, newton_exact, first_eta, newton, no_result,
 )  # fmt: skip

@@ -183,7 +183,8 @@ def step(t, h, slots):
         return accepted(h, slots)
     n, own, y_new = get_int(slots, N), get_int(slots, OWN), get_int(slots, Y_NEW)
     if get_int(slots, MASS) != 0 and get_int(slots, RESTART) == 1:
-        code = slope(t, h, get_int(slots, Y), get_int(slots, K), get_int(slots, K) + 8 * n, slots)
+        k = get_int(slots, K)
+        code = call_address(get_int(slots, SLOPE), t, h, get_int(slots, Y), k, k + 8 * n, slots)
         if code != 0:
             return no_result(code, slots, y_new)
     order = predict(h, slots)

@@ -78,7 +78,7 @@ def step_source(tableau: SdirkTableau) -> str:
         "    if get_int(slots, PART) == 2:",
         "        return accepted(t, h, slots)",
         "    if get_int(slots, MASS) != 0 and get_int(slots, RESTART) == 1:",
-        "        code = slope(t, h, y, k0, k1, slots)",
+        "        code = call_address(get_int(slots, SLOPE), t, h, y, k0, k1, slots)",
         "        if code != 0:",
         "            return no_result(code, slots, y_new)",
         "    put_int(slots, RESTART, 0)",
@@ -150,7 +150,7 @@ def _accepted(tableau: SdirkTableau) -> list[str]:
     lines += [
         "    new, change, scratch = vectors, vectors + 8 * n, vectors + 24 * n",
         f"    mass_product(slots, k{s - 1}, new)",
-        "    code = slope(t + h, h, get_int(slots, Y_NEW), new, scratch, slots)",
+        "    code = call_address(get_int(slots, SLOPE), t + h, h, get_int(slots, Y_NEW), new, scratch, slots)",
         "    if code != 0:",
         "        return -1 if code < 0 else 0  # the slope of the stages stays",
         "    for i in range(n):",
