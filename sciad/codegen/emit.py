@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection
 
 from sciad.codegen.header import RESERVED
+from sciad.codegen.lasting import lasting
 from sciad.codegen.memory import Memory
 from sciad.codegen.scalars import TYPES, Scalars, is_half_power, literal, strip
 from sciad.ir import PURE, Op, Region, Value
@@ -34,6 +35,7 @@ class Emitter(Scalars, Memory):
         self.last_line = 0
         self.in_vector_loop = False
         self.kept: dict[str, None] = {}  # arrays that others look into: alive to the end
+        self.lasting: set[Value] = set()  # arrays that cannot be on the stack
         self.used: dict[Value, str] = {}  # tape -> the variable that counts its used entries
 
     # -- names -----------------------------------------------------------------------------------------------------------------
@@ -70,6 +72,7 @@ class Emitter(Scalars, Memory):
     def count_uses(self, body: Region) -> None:
         """How often each value is used, and whether across a region border (then it is not written inline)."""
         self._count(body)
+        self.lasting = lasting(body) if self.stack else set()
 
     def _count(self, region: Region) -> None:
         own = {r for op in region.ops for r in op.results}
