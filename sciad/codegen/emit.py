@@ -20,7 +20,6 @@ __all__ = ["Emitter"]
 _SCALAR_ONLY = {"if", "for", "while", "call", "gemm", "check", "alloc", "tape_reserve", "tape_release", "tape_push", "tape_pop"}
 
 
-
 class Emitter(Scalars, Memory):
     """Writes the body of one function; names of values are unique within it."""
 
@@ -78,8 +77,9 @@ class Emitter(Scalars, Memory):
         own = {r for op in region.ops for r in op.results}
         for op in region.ops:
             once = op.name not in ("for", "while") and not is_half_power(op)
-            for a in op.args:
-                self.uses[a] = self.uses.get(a, 0) + (1 if a in own and once else 2)
+            for k, a in enumerate(op.args):
+                twice = op.name == "zero_wins" and k == 0
+                self.uses[a] = self.uses.get(a, 0) + (1 if a in own and once and not twice else 2)
             for inner in op.regions:
                 self._count(inner)
         for r in region.results:
