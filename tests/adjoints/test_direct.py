@@ -194,6 +194,7 @@ def test_a_row_of_compare_gradients():
 
 def test_what_it_cannot_take_is_refused(rhs):
     """Right-hand sides in Python, and steps that do not end where the solve's did."""
+
     def interpreted(t, y, p):
         return -p * y * float(f"{1.0}")
 

@@ -138,7 +138,7 @@ def test_every_step_saved():
         def loss(x, adjoint=adjoint):
             return sciad.solve_ivp(logistic, (0.0, 1.3), x[:1], "Dopri5", args=(x[1:],), adjoint=adjoint, **TIGHT).y[0, -1] ** 2
 
-        np.testing.assert_allclose(sciad.hessian(loss)(X), want, rtol=1e-8, err_msg=adjoint)
+        np.testing.assert_allclose(sciad.hessian(loss)(X), want, rtol=1e-8, atol=1e-8, err_msg=adjoint)
 
 
 def test_at_an_equilibrium_with_forward_sensitivities():
