@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import re
 import statistics
+from functools import partial
 
 import harness
 from harness import Report, Worker
@@ -18,6 +19,7 @@ from harness import Report, Worker
 OURS, DIFFRAX = "workers/gradients_sciad.py", "peers/gradients_diffrax.py"
 STIFF, STIFF_DIFFRAX = "workers/gradients_stiff_sciad.py", "peers/gradients_stiff_diffrax.py"
 TORCH, CASADI = "peers/gradients_torch.py", "peers/gradients_casadi.py"
+COMING_UP, LONGEST = 300.0, 60.0  # seconds that a worker may take to be ready, and to be measured
 #: Gradient by the rates, from variational equations solved by two methods at tolerances of 1e-12 and below.
 REFERENCE = {"rober": [103.76680133704929, -1.219057487520601e-07, -5.678794885254603e-05]}
 
@@ -63,16 +65,17 @@ def compare(report: Report, problem: str, peers: str | None, rounds: int, each: 
 def stiff(report: Report, problem: str, peers: str | None, rounds: int, each: int) -> None:
     """One problem of `gradient_problems`: gradient by every parameter, times and errors, ours and diffrax's."""
     methods = [("auto", "auto"), ("Rodas5P", "discrete"), ("NDF", "discrete"), ("KenCarp4", "discrete"), ("Rodas5P", "gauss")]
-    given = [Worker(f"sciad {m}, {a}", STIFF, problem, m, a) for m, a in methods]
+    given = [partial(Worker, f"sciad {m}, {a}", STIFF, problem, m, a) for m, a in methods]
     if peers:
-        given += [Worker(f"diffrax {m}, recursive", STIFF_DIFFRAX, problem, m, python=peers) for m in ("Kvaerno5", "Kvaerno3")]
-    workers = harness.start(given)
+        given += [partial(Worker, f"diffrax {m}, recursive", STIFF_DIFFRAX, problem, m, python=peers) for m in ("Kvaerno5", "Kvaerno3")]
+    workers, left_out = harness.start_in_turn(given, COMING_UP)
     try:
-        ours = [w for w in workers if w.name.startswith("sciad")]
-        for _ in range(rounds):
-            harness.interleave(ours, 1, each)
-            harness.interleave([w for w in workers if w not in ours], 1, max(each // 20, 1))
-        report(f"## {problem}\n\n" + harness.timing_table(workers, workers[0]))
+        for _ in range(rounds):  # whoever has had its time waits for the others
+            some = [w for w in workers if len(w.seconds) < 2 or sum(w.seconds) < LONGEST]
+            harness.interleave([w for w in some if w.name.startswith("sciad")], 1, each)
+            harness.interleave([w for w in some if not w.name.startswith("sciad")], 1, max(each // 20, 2))
+        text = "".join(f"\n\nLeft out: {reason.splitlines()[-1]}" for reason in left_out)
+        report(f"## {problem}\n\n" + harness.timing_table(workers, workers[0]) + text)
         answers = {w.name: w.ask("report") for w in workers}
     finally:
         for worker in workers:

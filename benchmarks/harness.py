@@ -14,8 +14,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -78,21 +79,35 @@ class Worker:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, env=_environment(env or {}),
         )  # fmt: skip
 
-    def read(self) -> dict:
-        """The next answer; WorkerFailed where the process ended instead."""
+    def read(self, within: float | None = None) -> dict:
+        """The next answer; WorkerFailed where the process ended instead, or did not answer `within` so many seconds and was ended."""
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if line.startswith(MARK):
-                return json.loads(line[len(MARK) :])
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            self._process.kill()
+
+        timer = threading.Timer(within or 0.0, end)
+        if within is not None:
+            timer.start()
+        try:
+            for line in self._process.stdout:
+                if line.startswith(MARK):
+                    return json.loads(line[len(MARK) :])
+        finally:
+            timer.cancel()
+        if late.is_set():
+            raise WorkerFailed(f"{self.name}: not within {within:.0f} s")
         self._errors.seek(0)
         raise WorkerFailed(f"{self.name}: {self._errors.read()[-2000:].strip()}")
 
-    def ask(self, command: str) -> dict:
-        """Send one command and return the answer."""
+    def ask(self, command: str, within: float | None = None) -> dict:
+        """Send one command and return the answer; `within` as for `read`."""
         assert self._process.stdin is not None
         self._process.stdin.write(command + "\n")
         self._process.stdin.flush()
-        return self.read()
+        return self.read(within)
 
     def seconds_to_first_answer(self) -> float:
         """Wall time from the start of the process to its first answer."""
@@ -134,9 +149,27 @@ def start(workers: Sequence[Worker]) -> list[Worker]:
     return ready
 
 
+def start_in_turn(makers: Sequence[Callable[[], Worker]], within: float) -> tuple[list[Worker], list[str]]:
+    """Workers started one after the other, so that none compiles beside another, and why the others were left out.
+
+    One that is not ready `within` so many seconds, compilation and first answers included, is ended.
+    """
+    ready, left_out = list[Worker](), list[str]()
+    for make in makers:
+        worker = make()
+        try:
+            worker.read(within)
+            ready.append(worker)
+        except WorkerFailed as error:
+            left_out.append(str(error))
+            print(f"left out: {error}\n", file=sys.stderr)
+            worker.close()
+    return ready, left_out
+
+
 def interleave(workers: Sequence[Worker], rounds: int, iterations: int) -> None:
-    """Let the workers take turns; the first iteration of a turn finds cold caches and is dropped."""
-    for turn in range(rounds):
+    """Let the workers, if any, take turns; the first iteration of a turn finds cold caches and is dropped."""
+    for turn in range(rounds if workers else 0):
         for worker in workers[turn % len(workers) :] + workers[: turn % len(workers)]:
             worker.seconds += worker.ask(f"run {iterations + 1}")["seconds"][1:]
 

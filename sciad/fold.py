@@ -191,6 +191,13 @@ def _select(b, args, constants, type_):
     return None
 
 
+def _zero_wins(b, args, constants, type_):
+    if constants[0] == 0:
+        return args[0]
+    plain = constants[0] is not None or (constants[1] is not None and math.isfinite(constants[1]))
+    return b.pure("multiply", args, type_) if plain else None
+
+
 def _cast(b, args, constants, type_):
     inner = args[0].op
     if inner is None or inner.name != "cast" or inner.args[0].type != type_:
@@ -215,6 +222,7 @@ _RULES: dict[str, Callable] = {
     "logical_or": _logical_or,
     "logical_not": _logical_not,
     "select": _select,
+    "zero_wins": _zero_wins,
     "cast": _cast,
     "equal": _equal,
 }

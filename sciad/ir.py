@@ -215,6 +215,10 @@ class Builder:
         """`a` where `cond` holds, else `b`."""
         return self.pure("select", [cond, a, b], a.type)
 
+    def zero_wins(self, g: Value, partial: Value) -> Value:
+        """``g * partial``, or 0 where g is 0, even for an infinite partial; its own derivative by g is `partial`, there too."""
+        return self.pure("zero_wins", [g, partial], g.type)
+
     def load(self, buffer: Value, index: Value, type_: str) -> Value:
         """The element at a flat index."""
         return self.emit("load", [buffer, index], [type_]).result

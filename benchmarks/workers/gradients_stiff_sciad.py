@@ -133,7 +133,8 @@ def memory():
     answer({"memory": rows})
 
 
-if sys.argv[1] == "memory":
-    memory()
-else:
-    main(*sys.argv[1:])
+if __name__ == "__main__":
+    if sys.argv[1] == "memory":
+        memory()
+    else:
+        main(*sys.argv[1:])

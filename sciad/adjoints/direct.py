@@ -13,6 +13,7 @@ from sciad.adjoints.primal import forward_solve, saved_derivatives, state_deriva
 from sciad.adjoints.replay import Problem, Replay, refuse_unknown
 from sciad.adjoints.stiff import before_consistent, has_transpose
 from sciad.errors import SolveError
+from sciad.solvers.bdf.ndf import Ndf
 from sciad.solvers.consistent import consistent_start
 from sciad.solvers.integrate import RawSolution
 from sciad.solvers.methods import find_method
@@ -36,8 +37,8 @@ class Taken:
 class Direct:
     """The derivative of the steps taken, by differentiating their source (`direct_source`), sizes frozen, right-hand side included.
 
-    Times have the derivatives that `Discrete` has: those of dense output inside a step, of the exact flow at its ends, at t0 and at t1.
-    Takes every method whose steps depend on the state alone, and compiled right-hand sides; others raise SolveError.
+    Times have the derivatives that `Discrete` has: those of dense output inside a step (NDF: of the exact flow), of the exact flow at its
+    ends, at t0 and at t1.  Takes every method here, and compiled right-hand sides; others raise SolveError.
     """
 
     def forward(self, rhs: Rhs, t_span, y0, p, t_eval=None, options: dict[str, Any] | None = None) -> tuple[RawSolution, Taken]:
@@ -136,12 +137,16 @@ def refuse_algebraic(rhs: Rhs, taken: Taken) -> None:
 
 
 def slopes(rhs: Rhs, taken: Taken) -> np.ndarray:
-    """Time derivatives (m, n) of the saved states: of dense output inside a step, else y' itself."""
+    """Time derivatives (m, n) of the saved states: of dense output inside a step of a one-step method, else y' itself."""
     solution, problem = taken.solution, taken.problem
     dys = saved_derivatives(rhs, solution.t, solution.ys, problem.p, problem.mass)
     if problem.mass is None and solution.naccept > 0:
         ends = np.concatenate([piece.steps.times for piece in solution.pieces])
         inside = ~np.isin(solution.t, ends)
+        for piece in solution.pieces:
+            if isinstance(piece.method, Ndf):
+                low, high = sorted((piece.steps.times[0], piece.steps.times[-1]))
+                inside &= (solution.t < low) | (solution.t > high)
         dys[inside] = solution.sol.derivative(solution.t[inside]).T
     return dys
 

@@ -13,7 +13,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from sciad.adjoints.direct_ndf import ndf_inverses, ndf_step
 from sciad.adjoints.direct_source import explicit_step, radau_inverses, radau_step, rosenbrock_step, sdirk_inverses, sdirk_step
+from sciad.adjoints.direct_tables import tables_of
 from sciad.errors import SolveError
 from sciad.field import Field
 from sciad.field_forms import Forms
@@ -31,16 +33,16 @@ from sciad.passes.optimise import optimise
 from sciad.passes.pullback import pullback
 from sciad.passes.simplify import simplify
 from sciad.passes.tidy import tidy
+from sciad.solvers.bdf.ndf import Ndf
 from sciad.solvers.explicit import ERK
 from sciad.solvers.radau import Radau
-from sciad.solvers.radau.coefficients import A, C
 from sciad.solvers.rhs import Rhs
 from sciad.solvers.rosenbrock import Rosenbrock
 from sciad.solvers.sdirk import Sdirk
 from sciad.types import F8, I8
 from sciad.verify import verified
 
-__all__ = ["StepForms", "compiled_field", "forms_of", "replayed", "state_size", "tables_of"]
+__all__ = ["StepForms", "compiled_field", "forms_of", "replayed", "state_size"]
 
 _FORMS: WeakKeyDictionary[Field, dict[tuple, StepForms]] = WeakKeyDictionary()
 
@@ -58,7 +60,7 @@ def compiled_field(rhs: Rhs) -> Field:
 
 def replayed(method: Any) -> bool:
     """Whether the steps of a method are known as sources."""
-    return isinstance(method, ERK | Rosenbrock | Sdirk | Radau)
+    return isinstance(method, ERK | Rosenbrock | Sdirk | Radau | Ndf)
 
 
 def forms_of(rhs: Rhs, method: Any, iterations: int) -> StepForms:
@@ -74,7 +76,13 @@ def forms_of(rhs: Rhs, method: Any, iterations: int) -> StepForms:
 
 def state_size(kind: type, n: int) -> int:
     """How many numbers a step of a kind of method begins with: the state, and what it takes over from the step before."""
-    return 2 * n if issubclass(kind, Sdirk) else n
+    return 6 * n if issubclass(kind, Ndf) else 2 * n if issubclass(kind, Sdirk) else n
+
+
+def inverse_shape(kind: type, rows: int, n: int) -> tuple[int, ...]:
+    """Of the matrices that the iterations of a step use."""
+    known = {Sdirk: (rows - 1, n, n), Radau: (3 * n, 3 * n), Ndf: (n, n)}
+    return known.get(kind, (0,))
 
 
 SOURCES: dict[type, tuple] = {
@@ -82,35 +90,8 @@ SOURCES: dict[type, tuple] = {
     Rosenbrock: (rosenbrock_step, None),
     Sdirk: (sdirk_step, sdirk_inverses),
     Radau: (radau_step, radau_inverses),
+    Ndf: (ndf_step, ndf_inverses),
 }
-
-
-def tables_of(method: Any, mass: np.ndarray) -> list[np.ndarray]:
-    """The coefficients that the source of a step takes."""
-    if isinstance(method, Radau):
-        return [np.array(A), np.array(C), mass]
-    tableau = method.tableau
-    if isinstance(method, Sdirk):
-        return [_matrix(tableau.exact_a, tableau.n_stages), _vector(tableau.exact_c), np.zeros(1)]  # the last: whether k_0 is carried
-    if isinstance(method, ERK):
-        rows = len(method.dense)
-        b = np.concatenate([_vector(tableau.exact_b), np.zeros(tableau.n_extra)])
-        return [_matrix(tableau.exact_a, rows), b, _vector(tableau.exact_c)]
-    s = tableau.n_stages
-    square = _matrix(tableau.exact_a, s), _matrix(tableau.exact_coupling, s)
-    vectors = _vector(tableau.exact_m), _vector(tableau.exact_c), _vector(tableau.exact_d)
-    return [*square, *vectors, _vector((1 / tableau.exact_gamma,)), mass]
-
-
-def _vector(row: Any) -> np.ndarray:
-    return np.array([float(x) for x in row])
-
-
-def _matrix(rows: Any, size: int) -> np.ndarray:
-    out = np.zeros((size, size))
-    for i, row in enumerate(rows):
-        out[i, : len(row)] = [float(x) for x in row]
-    return out
 
 
 class _Part:
@@ -150,7 +131,8 @@ class _Part:
 class StepForms(Forms):
     """The compiled forms of one step, C functions of ``t, h`` and addresses; each returns 0, or not 0 where a check failed.
 
-    ``y`` is the state at the beginning, for ESDIRK methods followed by the last stage of the step before: `n_state` numbers.
+    ``y`` is the state at the beginning, followed by what the step takes over from the last rows of K of the step before (ESDIRK: its last
+    stage, NDF: the differences): `n_state` numbers.
 
     ``out`` holds the state at the end (n), then the rows of K; ``start`` the rows that were recorded, from which Newton's iterations begin;
     ``inverse`` the matrices that these use, ``table`` the coefficients, one after the other.  Derivatives are with respect to y and p.
@@ -163,7 +145,7 @@ class StepForms(Forms):
         self.n, self.n_p, self.size = field.n, field.n_p, field.n * (1 + rows)
         self.n_state = state_size(kind, field.n)
         self.n_table = sum(int(np.prod(shape)) for shape in shapes)
-        self.inverse_shape = (0,) if self.matrices is None else (3 * self.n,) * 2 if kind is Radau else (rows - 1, self.n, self.n)
+        self.inverse_shape = inverse_shape(kind, rows, self.n)
         self.n_inverse = int(np.prod(self.inverse_shape))
         self.t, self.h = Value(F8, None, "t"), Value(F8, None, "h")
         names = ("y", "p", "start", "inverse", "table", "out")
@@ -181,7 +163,7 @@ class StepForms(Forms):
         y, start = _view(ctx, self.y, 0, (self.n,)), _view(ctx, self.start, 0, (self.rows, self.n))
         inverse, tables = _view(ctx, self.inverse, 0, self.inverse_shape), _views(ctx, self.table, self.shapes)
         if self.n_state > self.n:
-            tables.append(_view(ctx, self.y, self.n, (self.n,)))
+            tables.append(_view(ctx, self.y, self.n, (self.n_state - self.n,)))
         found = call_python(ctx, source, [*parts, b.const(self.iterations, I8), self.t, self.h, y, start, inverse, Tuple_(tables)], {})
         found = found.items if isinstance(found, Tuple_) else [found]
         for target, value in zip(_views(ctx, out, shapes), found):

@@ -1,10 +1,10 @@
 """The accepted steps of a solve, taken again one by one through the compiled engine, with derivatives of first and second order.
 
-Every step begins at the state that was recorded, so the derivative is that of what was computed, even where a solution amplifies rounding.
-Implicit stages are solved to rounding, from the recorded ones on.  What is then differentiated are Newton's iterations at the solution with
-the matrix A fixed: an iteration turns the error e of a stage, as a function of (y, p), into (I - A^-1 F') e + O(e^2), one order smaller in
-the distance from the point where A and the start were taken.  One iteration carries the first derivative, two the second; one more refines
-the solution of the linear systems.
+Every step begins at the state that was recorded (NDF: with its differences), so the derivative is that of what was computed, even where a
+solution amplifies rounding.  Implicit stages are solved to rounding, from the recorded ones on (NDF: see `direct_ndf`).  What is then
+differentiated are Newton's iterations at the solution with the matrix A fixed: an iteration turns the error e of a stage, as a function of
+(y, p), into (I - A^-1 F') e + O(e^2), one order smaller in the distance from the point where A and the start were taken.  One iteration
+carries the first derivative, two the second; one more refines the solution of the linear systems.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from sciad.adjoints.direct_forms import StepForms, forms_of, replayed, state_size, tables_of
+from sciad.adjoints.direct_forms import StepForms, forms_of, replayed, state_size
+from sciad.adjoints.direct_ndf import ndf_defects
+from sciad.adjoints.direct_tables import step_tables
 from sciad.errors import SolveError
+from sciad.solvers.bdf.ndf import Ndf
 from sciad.solvers.counting import count
 from sciad.solvers.interpolant import nested_weights
 from sciad.solvers.pieces import Piece
@@ -41,12 +44,12 @@ class Problem:
 
 
 def refuse_unknown(pieces: tuple[Piece, ...]) -> None:
-    """SolveError where a piece was taken by a method whose steps depend on more than the state."""
+    """SolveError where a piece was taken by a method whose steps are not known as sources."""
     for piece in pieces:
         if not replayed(piece.method):
             raise SolveError(
-                f"steps of {piece.method.name} depend on earlier ones, and are not taken again one by one; use a method such as Rodas5P, "
-                "KenCarp4 or RadauIIA5, or first derivatives with adjoint='gauss' or 'forward'"
+                f"the source of the steps of {piece.method.name} is not known, so they are not taken again one by one; use a method such "
+                "as Rodas5P, KenCarp4 or NDF, or first derivatives with adjoint='gauss' or 'forward'"
             )
 
 
@@ -112,12 +115,8 @@ class _Stretch:
         self.times, self.sizes = steps.times[:-1].tolist(), steps.sizes.tolist()
         self.y = np.zeros((self.length + 1, state_size(type(method), n)))
         self.y[:, :n] = steps.states[:, :n]
-        self.carries = self.y.shape[1] > n  # the last stage of a step into the next one
-        self.table = np.concatenate([x.ravel() for x in tables_of(method, np.eye(n) if problem.mass is None else problem.mass)])
-        self.later = self.table.copy()
-        if self.carries:
-            self.later[-1] = 1.0
-        self.start = np.zeros((self.length, self.rows * n))
+        self.carried = self.y.shape[1] - n  # of the last rows of K into the next step: the last stage, or differences
+        self.tables, self.start = step_tables(method, steps, problem.mass, n), np.zeros((self.length, self.rows * n))
         self._locate(problem.wanted[part], steps.times, steps.sizes, method.dense)
         if self.length == 0:
             return
@@ -125,7 +124,12 @@ class _Stretch:
         self.inverse = np.zeros(self.forms.n_inverse)
         if self.forms.matrices is not None:
             self.start[:] = steps.states[: self.length, n : n * (1 + self.rows)]
-        self._take(method.name, problem)
+        if isinstance(method, Ndf):
+            self.y[1:, n:], self.start[:, :n] = self.start[:, n:], 0.0
+            self._take(method.name, problem)
+            self.start[:, :n] = ndf_defects(rhs, steps, p, self.y, self.start, self.tables)
+        else:
+            self._take(method.name, problem, polish=self.forms.matrices is not None, first=self.carried > 0)
 
     def _locate(self, wanted: np.ndarray, times: np.ndarray, sizes: np.ndarray, table: np.ndarray) -> None:
         """The saved states of each step: rows from `first` on, weights of K for those inside, and which are at its end."""
@@ -145,7 +149,7 @@ class _Stretch:
         Where there are matrices to be inverted, they are those of the last step that was asked for.
         """
         invert = None if self.forms.matrices is None else self._function(self.forms.invert, 0)
-        function, shown = self._function(address, n_more, self.later), -1
+        function, shown = self._function(address, n_more), -1
         count(self.length * self.rows)
 
         def call(k: int, *arrays: np.ndarray) -> None:
@@ -157,33 +161,38 @@ class _Stretch:
 
         return call
 
-    def _function(self, address: int, n_more: int, later: np.ndarray | None = None) -> Callable[[int, Any], None]:
-        """A form as a function of the number of the step and further arrays; `later`: the table of all steps but the first."""
+    def _function(self, address: int, n_more: int, first: bool = False) -> Callable[[int, Any], None]:
+        """A form as a function of the number of the step and further arrays; `first`: each with the table of the first."""
         form = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_double] * 2, *[ctypes.c_ssize_t] * (5 + n_more))(address)
-        y, p, start, inverse, table = (x.ctypes.data for x in (self.y, self.p, self.start, self.inverse, self.table))
-        y_row, start_row = 8 * self.y.shape[1], 8 * self.rows * self.n
-        after = table if later is None else later.ctypes.data
+        y, p, start, inverse, table = (x.ctypes.data for x in (self.y, self.p, self.start, self.inverse, self.tables))
+        y_row, start_row, table_row = 8 * self.y.shape[1], 8 * self.rows * self.n, 8 * self.tables.shape[1]
+        last = 0 if first else len(self.tables) - 1
 
         def call(k: int, *arrays: np.ndarray) -> None:
             more = [x.ctypes.data for x in arrays]
-            given = y + k * y_row, p, start + k * start_row, inverse, after if k else table
+            given = y + k * y_row, p, start + k * start_row, inverse, table + min(k, last) * table_row
             if form(self.times[k], self.sizes[k], *given, *more) != 0:
                 raise SolveError(f"the right-hand side or its derivative aborted in the step that begins at t = {self.times[k]!r}")
 
         return call
 
-    def _take(self, name: str, problem: Problem) -> None:
-        """Take all steps; Newton's iterations end at rounding, and every step at the recorded state, within the tolerances."""
-        call, n, out = self._function(self.forms.value, 1), self.n, np.empty(self.n * (1 + self.rows))
-        invert = None if self.forms.matrices is None else self._function(self.forms.invert, 0)
+    def _take(self, name: str, problem: Problem, polish: bool = False, first: bool = False) -> None:
+        """Take all steps, which end at the recorded state, within the tolerances; `polish`: Newton's iterations go on to rounding.
+
+        `first`: each as if it were the first, with the stage that it would take over recorded.
+        """
+        call, n, out = self._function(self.forms.value, 1, first), self.n, np.empty(self.n * (1 + self.rows))
+        invert = None if self.forms.matrices is None else self._function(self.forms.invert, 0, first)
         rtol = np.broadcast_to(np.asarray(problem.rtol, float), n)
         atol = np.broadcast_to(np.asarray(problem.atol, float), n)
         for k in range(self.length):
-            if invert is None:
-                call(k, out)
-            else:
+            if polish:
                 self._polish(invert, call, k, out, name)
-            if self.carries:
+            else:
+                if invert is not None:
+                    invert(k)
+                call(k, out)
+            if first:
                 self.y[k, n:] = out[n : 2 * n]
             end = self.y[k + 1, :n]
             allowed = atol + (rtol + 1e-9) * np.abs(end) + 1e-9 * np.max(np.abs(end))
@@ -221,13 +230,12 @@ class _Stretch:
 
     def _goes_on(self, out: np.ndarray) -> np.ndarray:
         """What the next step begins with, from the outcome of a step."""
-        return np.concatenate([out[: self.n], out[-self.n :]]) if self.carries else out[: self.n].copy()
+        return np.concatenate([out[: self.n], out[len(out) - self.carried :]])
 
     def _seeds(self, k: int, ys_bar: np.ndarray, end_bar: np.ndarray, out_bar: np.ndarray) -> np.ndarray:
         """The transpose: fill the cotangent of the outcome of step k; what the saved states ask of its beginning."""
         out_bar[: self.n], out_bar[self.n :] = end_bar[: self.n], 0.0
-        if self.carries:
-            out_bar[-self.n :] = end_bar[self.n :]
+        out_bar[len(out_bar) - self.carried :] = end_bar[self.n :]
         first, end, y_bar = self.first[k], self.first[k + 1], np.zeros(self.y.shape[1])
         for i in range(first, end):
             if self.at_end[i]:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection
 
 from sciad.codegen.header import RESERVED
+from sciad.codegen.lasting import lasting
 from sciad.codegen.memory import Memory
 from sciad.codegen.scalars import TYPES, Scalars, is_half_power, literal, strip
 from sciad.ir import PURE, Op, Region, Value
@@ -17,7 +18,6 @@ __all__ = ["Emitter"]
 
 #: What keeps a loop from being vectorised.
 _SCALAR_ONLY = {"if", "for", "while", "call", "gemm", "check", "alloc", "tape_reserve", "tape_release", "tape_push", "tape_pop"}
-
 
 
 class Emitter(Scalars, Memory):
@@ -34,6 +34,7 @@ class Emitter(Scalars, Memory):
         self.last_line = 0
         self.in_vector_loop = False
         self.kept: dict[str, None] = {}  # arrays that others look into: alive to the end
+        self.lasting: set[Value] = set()  # arrays that cannot be on the stack
         self.used: dict[Value, str] = {}  # tape -> the variable that counts its used entries
 
     # -- names -----------------------------------------------------------------------------------------------------------------
@@ -70,13 +71,15 @@ class Emitter(Scalars, Memory):
     def count_uses(self, body: Region) -> None:
         """How often each value is used, and whether across a region border (then it is not written inline)."""
         self._count(body)
+        self.lasting = lasting(body) if self.stack else set()
 
     def _count(self, region: Region) -> None:
         own = {r for op in region.ops for r in op.results}
         for op in region.ops:
             once = op.name not in ("for", "while") and not is_half_power(op)
-            for a in op.args:
-                self.uses[a] = self.uses.get(a, 0) + (1 if a in own and once else 2)
+            for k, a in enumerate(op.args):
+                twice = op.name == "zero_wins" and k == 0
+                self.uses[a] = self.uses.get(a, 0) + (1 if a in own and once and not twice else 2)
             for inner in op.regions:
                 self._count(inner)
         for r in region.results:

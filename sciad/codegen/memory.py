@@ -18,6 +18,7 @@ class Memory:
     fresh: Callable[[str], str]
     put: Callable[..., None]
     stack: bool
+    lasting: set[Value]  # arrays that cannot be on the stack
     used: dict[Value, str]  # tape -> the variable that counts its used entries
 
     def _load(self, op: Op) -> None:
@@ -33,7 +34,8 @@ class Memory:
     def _alloc(self, op: Op) -> None:
         size, zero, dtype = op.args[0], op.attributes["zero"], op.attributes["dtype"]
         name = self.name(op.result)
-        if self.stack and size.constant is not None and dtype == "float64" and size.constant <= 4096:
+        fixed = size.constant is not None and size.constant <= 4096
+        if self.stack and fixed and dtype == "float64" and op.result not in self.lasting:
             self.put(f"{name} = stack_array({size.constant})", op.line)
             if zero:
                 self.put(f"{name}[:] = 0.0")

@@ -74,6 +74,9 @@ class Scalars:
             return f"subarray({', '.join(strip(a) for a in args)})"
         if name == "select":
             return f"select({', '.join(strip(a) for a in args)})"
+        if name == "zero_wins":
+            zero = literal(0.0, type_)
+            return f"select({args[0]} == {zero}, {zero}, {args[0]} * {args[1]})"
         if name == "fast_add" and op.name == "subtract":
             return f"fast_add({strip(args[0])}, -{args[1]})"
         if name == "fast_add":

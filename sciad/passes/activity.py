@@ -36,7 +36,7 @@ def differentiable_operands(op: Op) -> list[Value]:
         return op.args[1:]
     if op.name == "cast":
         return [a for a in op.args if is_float(a.type)]
-    if op.name == "fast_add":
+    if op.name in ("fast_add", "zero_wins"):
         return op.args
     candidates = [a for a in op.args if is_float(a.type)]
     if not candidates or rule_of(op).kind == "nondiff":

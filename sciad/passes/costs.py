@@ -11,7 +11,7 @@ __all__ = ["TRIPS", "COPY", "STORE", "ELEMENTARY", "repeated", "work", "trips_in
 TRIPS = 30.0  # assumed where a trip count is not a constant
 COPY = 3.0  # of an element of an array, beside STORE of one value
 STORE = {F8: 8.0, F4: 6.0, I8: 8.0, B1: 4.0}
-WORK = {"divide": 8.0, "sqrt": 8.0, "floor_divide": 8.0, "remainder": 10.0, "load": 2.0, "select": 1.0, "cast": 1.0}
+WORK = {"divide": 8.0, "sqrt": 8.0, "floor_divide": 8.0, "remainder": 10.0, "load": 2.0, "select": 1.0, "cast": 1.0, "zero_wins": 3.0}
 CHEAP = {"add", "subtract", "multiply", "negative", "absolute", "fast_add", "const", "subbuffer"} | {
     "less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "logical_and", "logical_or", "logical_not",
     "minimum", "maximum", "bitwise_and", "bitwise_or", "bitwise_xor",

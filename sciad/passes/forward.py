@@ -118,6 +118,9 @@ class _Forward:
             self.tangents[op.result] = b.cast(self._dot(op.args[0]), op.result.type)
         elif op.name == "fast_add":
             self.tangents[op.result] = b.pure("fast_add", [self._dot(a) for a in op.args], op.result.type)
+        elif op.name == "zero_wins":
+            terms = [b.zero_wins(self.tangents[a], other) for a, other in zip(op.args, args[::-1]) if a in self.tangents]
+            self.tangents[op.result] = terms[0] if len(terms) == 1 else b.pure("add", terms, op.result.type)
         else:
             self.tangents[op.result] = self._by_rule(op, y, args)
 
@@ -135,10 +138,7 @@ class _Forward:
         b = self.b
         if not isinstance(partial, Value):
             return t if partial == 1.0 else b.pure("multiply", [t, b.const(partial, t.type)], t.type)
-        product = b.pure("multiply", [t, partial], t.type)
-        if not strong or partial.constant is not None:
-            return product
-        return b.select(b.pure("equal", [t, self._zero(t.type)], "b1"), self._zero(t.type), product)
+        return b.zero_wins(t, partial) if strong else b.pure("multiply", [t, partial], t.type)
 
     # -- memory ----------------------------------------------------------------------------------------------------------------
     def _op_alloc(self, op: Op) -> None:

@@ -66,11 +66,7 @@ class Reverse:
             if partial == 1.0:
                 return g
             partial = b.const(partial, g.type)
-        product = b.pure("multiply", [g, partial], g.type)
-        if not strong or partial.constant is not None:
-            return product
-        zero = b.const(0, g.type)
-        return b.select(b.pure("equal", [g, zero], "b1"), zero, product)
+        return b.zero_wins(g, partial) if strong else b.pure("multiply", [g, partial], g.type)
 
     # -- memory ----------------------------------------------------------------------------------------------------------------
     def shadow(self, buffer: Value) -> Value:
@@ -121,6 +117,10 @@ class Reverse:
         elif op.name == "fast_add":
             self.add(op.args[0], g)
             self.add(op.args[1], g)
+        elif op.name == "zero_wins":
+            for a, other in zip(op.args, op.args[::-1]):
+                if self.activity.active(a):
+                    self.add(a, b.zero_wins(g, other))
         else:
             self._by_rule(op, g)
 

@@ -135,6 +135,28 @@ class TestSecondOrder:
         np.testing.assert_allclose(sciad.hessian(fun)(X, 1.3), self.expected(), rtol=1e-7, atol=1e-8)
 
 
+def quotient_and_logarithm(x):
+    return x[0] * (x[1] / x[2]) + x[0] * np.log(x[2])
+
+
+@pytest.mark.parametrize("fun", [quotient_and_logarithm, sciad.jit(quotient_and_logarithm)], ids=["tape", "compiled"])
+@pytest.mark.parametrize("outer", [sciad.jacfwd, sciad.jacrev])
+@pytest.mark.parametrize("inner", [sciad.jacfwd, sciad.jacrev])
+def test_second_derivatives_where_a_cotangent_is_zero(outer, inner, fun):
+    """At x_0 = 0 the quotient's cotangent is zero, which guards against infinite partials; its own derivative is not zero."""
+    _, b, c = x = np.array([0.0, 1.0, 2.0])
+    want = np.zeros((3, 3))
+    want[0, 1:] = want[1:, 0] = 1 / c, -b / c**2 + 1 / c
+    np.testing.assert_allclose(outer(inner(fun))(x), want, atol=1e-15)
+
+
+def test_zero_beats_infinite_partials():
+    """sqrt at 0, compiled: a zero cotangent in reverse, a zero tangent in forward mode, where the partial is infinite."""
+    x, fun = np.array([0.0, 1.0]), sciad.jit(lambda x: 0.0 * np.sqrt(x[0]) + x[1] ** 2)
+    np.testing.assert_array_equal(sciad.grad(fun)(x), [0.0, 2.0])
+    np.testing.assert_array_equal(sciad.jvp(fun, (x,), (np.array([0.0, 3.0]),))[1], 6.0)
+
+
 def test_third_order_of_compiled_functions_is_refused():
     with pytest.raises(sciad.SciadError, match="third derivatives"):
         sciad.hessian(lambda x: sciad.hvp(chain, (x, 1.3), (V, None))[0] @ V)(X)

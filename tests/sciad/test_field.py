@@ -102,6 +102,37 @@ def test_derivatives_of_tangents(case, rng):
     np.testing.assert_allclose(out, expected, rtol=1e-8, atol=1e-8)
 
 
+def relaxation(t, y, a):
+    """Every iteration makes a new array that the next one reads, its neighbours' elements among it."""
+    x, previous = y, 2.0 * y
+    for _ in range(50):
+        new = np.zeros(3)
+        for j in range(3):
+            new[j] = 0.8 * np.sin(x[(j + 1) % 3]) + a * y[j] + 0.1 * previous[2 - j]
+        previous, x = x, new
+    return x
+
+
+def test_arrays_that_loops_rebind():
+    """The memory of one iteration is not that of the next: value, tangent and both reverse forms."""
+    y, v, bar, h = np.array([1.0, 0.5, -0.3]), np.array([0.2, -0.7, 0.4]), np.array([0.3, 1.1, -0.6]), 1e-6
+    field = Field(relaxation, (3,), (0.3,))
+    p, dy, dy_dot, zero = np.array([0.3]), np.empty(3), np.empty(3), np.zeros(1)
+    call(field.jvp, T, 0.0, y, v, p, zero, dy, dy_dot)
+    want = (relaxation(T, y + h * v, 0.3) - relaxation(T, y - h * v, 0.3)) / (2 * h)
+    np.testing.assert_allclose(dy, relaxation(T, y, 0.3), rtol=1e-13)
+    np.testing.assert_allclose(dy_dot, want, rtol=1e-8)
+    tape, y_bar, p_bar, t_bar = np.empty(max(field.tape_size, 1)), np.zeros(3), np.zeros(1), np.zeros(1)
+    call(field.f, T, y, p, dy)
+    np.testing.assert_allclose(dy, relaxation(T, y, 0.3), rtol=1e-13)
+    call(field.aug, T, y, p, dy, tape)
+    np.testing.assert_allclose(dy, relaxation(T, y, 0.3), rtol=1e-13)
+    call(field.rev, T, y, p, tape, bar.copy(), y_bar, p_bar, t_bar)
+    np.testing.assert_allclose(y_bar @ v, want @ bar, rtol=1e-8)
+    by_a = (relaxation(T, y, 0.3 + h) - relaxation(T, y, 0.3 - h)) @ bar / (2 * h)
+    np.testing.assert_allclose(p_bar[0], by_a, rtol=1e-8)
+
+
 def test_autonomous():
     assert Field(rober, (3,), CASES["rober"][2]).autonomous
     assert not Field(reaction, (9,), (0.7,)).autonomous
