@@ -79,22 +79,22 @@ def latent(problem, method):
 
 
 def stiff(problem, method):
-    """Forward, adaptive: the quadratic Ito problem."""
-    a, b, paths = float(problem["a"]), float(problem["b"]), int(problem["paths"])
+    """Forward, adaptive: the quadratic Ito problem, which moves fast until t = 0.1 and is stiff afterwards."""
+    a, b, paths, tol, times = float(problem["a"]), float(problem["b"]), int(problem["paths"]), float(problem["tol"]), problem["times"]
 
     def solve():
         return sciad.solve_sde(
-            quadratic, quadratic_noise, (0.0, 3.0), np.array([0.5]), method, [3.0], (a, b), rtol=1e-2, atol=1e-2, paths=paths, seed=1
+            quadratic, quadratic_noise, (0.0, 3.0), np.array([0.5]), method, times, (a, b), rtol=tol, atol=tol, paths=paths, seed=1
         )
 
     def report():
         sol = solve()
-        grown = 1.5 * np.exp(-2 * a * 3.0 + 2 * b * sol.brownian([3.0])[:, 0])
+        grown = 1.5 * np.exp(-2 * a * times + 2 * b * sol.brownian(times)[:, :, 0])
         exact = (grown - 0.5) / (grown + 0.5)
         return {
             "loss": float(np.mean(sol.ys)),
             "gradient": [0.0],
-            "error": float(np.mean(abs(sol.ys[:, 0] - exact))),
+            "error": float(np.mean(abs(sol.ys[:, :, 0] - exact))),
             "steps": sol.naccept + sol.nreject,
         }
 

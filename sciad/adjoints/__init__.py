@@ -36,7 +36,9 @@ ADJOINTS: dict[str, Any] = {
 }
 
 
-LOADERS["rules of nonlinear equations"] = lambda: import_module("sciad.adjoints.rules")  # they register themselves
+# they register themselves
+LOADERS["rules of nonlinear equations"] = lambda: import_module("sciad.adjoints.rules")
+LOADERS["adjoints of SDEs"] = lambda: import_module("sciad.adjoints.sde")
 
 
 def find_adjoint(adjoint: Any) -> Any:

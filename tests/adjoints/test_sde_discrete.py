@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import scipy.linalg
 
 import sciad
 from sciad.adjoints.sde import SdeDiscrete
 from sciad.errors import SolveError
-from sciad.solvers.sde import solve_sde
+from sciad.solvers.sde import Brownian, solve_sde
 
 Y0 = np.array([1.0, 0.5])
 A = np.array([[-1.0, 0.5], [0.2, -0.8]])
@@ -90,6 +91,59 @@ def test_geometric_brownian_motion():
         errors.append(abs(np.array(found) / exact - 1))
     assert np.all(errors[1] < 3e-4)
     assert np.all(errors[1] < errors[0])
+
+
+def errors_of(solve, exact, given, steps=(64, 256)):
+    """Relative errors of the gradient of sum(solve(*given, n)) for two numbers of steps; `exact`: that of the solution itself."""
+    bars = [sciad.grad(lambda *x, n=n: np.sum(solve(*x, n)), argnums=(0, 1, 2))(*given) for n in steps]
+    found = [np.concatenate([np.ravel(x) for x in some]) for some in bars]
+    return [np.linalg.norm(x - exact) / np.linalg.norm(exact) for x in found]
+
+
+def test_ornstein_uhlenbeck():
+    """y(1) = y0 e^-a + s (W(1) - a J), J the integral of e^-a(1 - u) W(u), on the path itself."""
+    y0, a, s, paths = 1.5, 1.3, 0.7, 5
+
+    def pull(t, y, a, s):
+        return -a * y
+
+    def constant(t, y, a, s):
+        return s * np.ones((1, 1))
+
+    def last(y0, a, s, n):
+        options = {"noise": "additive", "dt": 1 / n, "paths": paths, "seed": 5}
+        return solve_sde(pull, constant, (0.0, 1.0), y0 * np.ones(1), "SOSRA", [1.0], (a, s), **options).ys
+
+    u = np.linspace(0.0, 1.0, 100_001)
+    w, e = Brownian(5, (0.0, 1.0), 1, paths)(u)[..., 0], np.exp(-a * (1 - u))
+    j, j_a = (np.sum((x * w)[:, 1:] + (x * w)[:, :-1], axis=1) / 200_000 for x in (e, -(1 - u) * e))
+    exact = paths * np.exp(-a), np.sum(-y0 * np.exp(-a) - s * (j + a * j_a)), np.sum(w[:, -1] - a * j)
+    errors = errors_of(last, np.array(exact), (y0, a, s))
+    assert errors[1] < 1e-4
+    assert errors[1] < 0.2 * errors[0]
+
+
+def test_linear_system():
+    """dy = A y dt + b y dW: y(1) = expm(A + (W(1) - b / 2) b) y0."""
+    b, paths = 0.4, 5
+
+    def linear(t, y, A, b):
+        return A @ y
+
+    def common(t, y, A, b):
+        return b * y
+
+    def last(y0, A, b, n):
+        return solve_sde(linear, common, (0.0, 1.0), y0, "SRIW1", [1.0], (A, b), noise="scalar", dt=1 / n, paths=paths, seed=5).ys
+
+    w, transition = Brownian(5, (0.0, 1.0), 1, paths)([1.0])[:, 0, 0], scipy.linalg.expm(A)
+    grown = np.exp(b * w - b * b / 2)
+    units = np.eye(4).reshape(4, 2, 2)
+    by_a = [np.sum(grown) * np.sum(scipy.linalg.expm_frechet(A, unit, compute_expm=False) @ Y0) for unit in units]
+    by_b = np.sum(grown * (w - b)) * np.sum(transition @ Y0)
+    errors = errors_of(last, np.concatenate([np.sum(grown) * transition.sum(axis=0), by_a, [by_b]]), (Y0, A, b))
+    assert errors[1] < 1e-3
+    assert errors[1] < 0.3 * errors[0]
 
 
 def test_closed_over_floats():

@@ -54,6 +54,17 @@ def test_reversible_heun_is_exact(noise):
     np.testing.assert_allclose(exact[:2] @ d, difference, rtol=1e-6)
 
 
+@pytest.mark.parametrize("noise", DIFFUSIONS)
+def test_reversible_heun_forward(noise):
+    """Its tangents, in both surfaces of forward mode, are those of the exact adjoint."""
+    case = (noise, "stratonovich", "ReversibleHeun", 0.1)
+    exact = gradient(*case, "discrete")
+    np.testing.assert_allclose(gradient(*case, "forward"), exact, rtol=1e-10, atol=1e-12)
+    dots = tuple(np.random.default_rng(0).normal(size=x.shape) for x in (Y0, A, B))
+    _, out_dot = sciad.jvp(lambda *x: loss(*x, *case, "discrete"), (Y0, A, B), dots)
+    np.testing.assert_allclose(out_dot, exact @ np.concatenate([np.ravel(d) for d in dots]), rtol=1e-10)
+
+
 def test_reversible_heun_order():
     """Order 1 for noise that commutes."""
     a, b = np.array([0.5, -0.7]), np.array([0.4, 0.3])

@@ -22,7 +22,9 @@ METHODS: dict[str, tuple[SRK, ...]] = {
     "EulerHeun": (m.EULER_HEUN,),
     "Heun": (m.HEUN,),
     "Midpoint": (m.MIDPOINT,),
-    "Milstein": (m.MILSTEIN, m.MILSTEIN_STRATONOVICH, m.GENERAL_MILSTEIN["ito", True], m.GENERAL_MILSTEIN["stratonovich", True]),
+    "Milstein": (
+        m.MILSTEIN, m.MILSTEIN_STRATONOVICH, m.MILSTEIN_ADDITIVE, m.GENERAL_MILSTEIN["ito", True], m.GENERAL_MILSTEIN["stratonovich", True],
+    ),
     "MilsteinCommutative": (m.GENERAL_MILSTEIN["ito", False], m.GENERAL_MILSTEIN["stratonovich", False]),
     "SRIW1": (r.SRIW1,),
     "SRIW2": (r.SRIW2,),
@@ -32,7 +34,7 @@ METHODS: dict[str, tuple[SRK, ...]] = {
     "SOSRA": (r.SOSRA,),
     "ImplicitEuler": (i.IMPLICIT_EULER,),
     "ImplicitEulerHeun": (i.IMPLICIT_EULER_HEUN,),
-    "ImplicitMilstein": (i.IMPLICIT_MILSTEIN, i.IMPLICIT_MILSTEIN_STRATONOVICH),
+    "ImplicitMilstein": (i.IMPLICIT_MILSTEIN, i.IMPLICIT_MILSTEIN_STRATONOVICH, i.IMPLICIT_MILSTEIN_ADDITIVE),
     "SKenCarp": (i.SKENCARP,),
     "ReversibleHeun": (REVERSIBLE_HEUN,),
 }

@@ -11,10 +11,13 @@ import math
 
 from sciad.solvers.sde.program import SRK, f, g
 
-__all__ = ["IMPLICIT_EULER", "IMPLICIT_EULER_HEUN", "IMPLICIT_MILSTEIN", "IMPLICIT_MILSTEIN_STRATONOVICH", "SKENCARP"]
+__all__ = [
+    "IMPLICIT_EULER", "IMPLICIT_EULER_HEUN", "IMPLICIT_MILSTEIN", "IMPLICIT_MILSTEIN_ADDITIVE", "IMPLICIT_MILSTEIN_STRATONOVICH",
+    "SKENCARP",
+]  # fmt: skip
 
 EVERY = ("diagonal", "scalar", "additive", "general")
-COMMUTATIVE = ("diagonal", "scalar", "additive")
+ONE_EACH = ("diagonal", "scalar")
 
 IMPLICIT_EULER = SRK(
     "ImplicitEuler", "ito", EVERY, 0.5, (g(), f(1, (0, "W", 1), gamma=1.0), f()), ((0, "W", 1), (1, "h", 1)),
@@ -29,13 +32,19 @@ IMPLICIT_EULER_HEUN = SRK(
 
 _ITO = ((0, "W", 1), (0, "Q", -1), (1, "Q", 1))
 IMPLICIT_MILSTEIN = SRK(
-    "ImplicitMilstein", "ito", COMMUTATIVE, 1.0, (g(), g(0, (0, "R", 1)), f(1, *_ITO, gamma=1.0), f()), (*_ITO, (2, "h", 1)),
+    "ImplicitMilstein", "ito", ONE_EACH, 1.0, (g(), g(0, (0, "R", 1)), f(1, *_ITO, gamma=1.0), f()), (*_ITO, (2, "h", 1)),
     error=(((2, "h", 0.5), (3, "h", -0.5)), ((0, "Q", -1), (1, "Q", 1))), error_order=1.0,
+)  # fmt: skip
+
+#: The diffusion does not depend on the state: implicit Euler's step has order 1.
+IMPLICIT_MILSTEIN_ADDITIVE = SRK(
+    "ImplicitMilsteinAdditive", "both", ("additive",), 1.0, IMPLICIT_EULER.evaluations, IMPLICIT_EULER.end,
+    error=IMPLICIT_EULER.error, error_order=IMPLICIT_EULER.error_order,
 )  # fmt: skip
 
 _STRATONOVICH = ((0, "W", 1), (1, "Q", 0.5), (2, "Q", -0.5))
 IMPLICIT_MILSTEIN_STRATONOVICH = SRK(
-    "ImplicitMilsteinStratonovich", "stratonovich", COMMUTATIVE, 1.0,
+    "ImplicitMilsteinStratonovich", "stratonovich", ONE_EACH, 1.0,
     (g(), g(0, (0, "R", 1)), g(0, (0, "R", -1)), f(1, *_STRATONOVICH, gamma=1.0), f()), (*_STRATONOVICH, (3, "h", 1)),
     error=(((3, "h", 0.5), (4, "h", -0.5)), ((1, "Q", 0.5), (2, "Q", -0.5))), error_order=1.0,
 )  # fmt: skip

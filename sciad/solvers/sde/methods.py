@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from sciad.solvers.sde.program import SRK, f, g
 
-__all__ = ["EULER_MARUYAMA", "LAMBA", "EULER_HEUN", "HEUN", "MIDPOINT", "MILSTEIN", "MILSTEIN_STRATONOVICH", "GENERAL_MILSTEIN"]
+__all__ = [
+    "EULER_MARUYAMA", "LAMBA", "EULER_HEUN", "HEUN", "MIDPOINT", "MILSTEIN", "MILSTEIN_ADDITIVE", "MILSTEIN_STRATONOVICH",
+    "GENERAL_MILSTEIN",
+]  # fmt: skip
 
 EVERY = ("diagonal", "scalar", "additive", "general")
-COMMUTATIVE = ("diagonal", "scalar", "additive")
+ONE_EACH = ("diagonal", "scalar")
 
 EULER_MARUYAMA = SRK("EulerMaruyama", "ito", EVERY, 0.5, (f(), g()), ((0, "h", 1), (1, "W", 1)))
 
@@ -42,15 +45,18 @@ MIDPOINT = SRK(
 
 #: As Platen, without the drift in the second point: the derivative of the diffusion along itself is a difference quotient over sqrt h.
 MILSTEIN = SRK(
-    "Milstein", "ito", COMMUTATIVE, 1.0, (f(), g(), g(0, (1, "R", 1))),
+    "Milstein", "ito", ONE_EACH, 1.0, (f(), g(), g(0, (1, "R", 1))),
     ((0, "h", 1), (1, "W", 1), (1, "Q", -1), (2, "Q", 1)),
 )  # fmt: skip
 
 #: A central quotient: I11 has a mean here, which would make the even terms of a one-sided one count.
 MILSTEIN_STRATONOVICH = SRK(
-    "MilsteinStratonovich", "stratonovich", COMMUTATIVE, 1.0, (f(), g(), g(0, (1, "R", 1)), g(0, (1, "R", -1))),
+    "MilsteinStratonovich", "stratonovich", ONE_EACH, 1.0, (f(), g(), g(0, (1, "R", 1)), g(0, (1, "R", -1))),
     ((0, "h", 1), (1, "W", 1), (2, "Q", 0.5), (3, "Q", -0.5)),
 )  # fmt: skip
+
+#: The diffusion does not depend on the state: Euler's step has order 1.
+MILSTEIN_ADDITIVE = SRK("MilsteinAdditive", "both", ("additive",), 1.0, (f(), g()), ((0, "h", 1), (1, "W", 1)))
 
 
 def _columns(calculus: str):

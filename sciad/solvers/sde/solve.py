@@ -14,6 +14,7 @@ import numpy as np
 from sciad.errors import ShapeError, SolveError
 from sciad.progress import fraction_bar
 from sciad.solvers.fields import Compiled, field_for, is_inplace
+from sciad.solvers.late import LOADERS
 from sciad.solvers.sde.brownian import Brownian
 from sciad.solvers.sde.catalogue import find_sde_method
 from sciad.solvers.sde.ending import Ending, mark_unreached, solved
@@ -266,6 +267,8 @@ def find_adjoint(adjoint: Any) -> Any:
     """The adjoint of a name, or the one for SDEs of an object of `sciad.adjoints` for ODEs, with as many checkpoints."""
     if hasattr(adjoint, "for_sde"):
         return adjoint
+    if not _ADJOINTS:
+        LOADERS["adjoints of SDEs"]()
     name = adjoint if isinstance(adjoint, str) else type(adjoint).__name__.lower()
     if name not in _ADJOINTS:
         raise ValueError(f"unknown adjoint {adjoint!r} for an SDE; choose from {', '.join(map(repr, _ADJOINTS))}")

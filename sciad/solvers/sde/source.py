@@ -45,6 +45,7 @@ class Plan:
         self.vectors: list[tuple[str, str]] = []  # (name, size as source)
         everything = [e.terms for e in self.stages] + [self.end, *method.error]
         uses = sorted({(j, noise) for terms in everything for j, noise, _ in terms if self.stages[j].of == "g"})
+        self._check({noise for _, noise in uses})
         self.uses = {j: [noise for k, noise in uses if k == j] for j in range(len(self.stages))}
         for s, stage in enumerate(self.stages):
             if stage.terms or stage.gamma:
@@ -61,6 +62,11 @@ class Plan:
             self.add("lu", "n * n")
             self.add("update", "n")
             self.add("pivot", "n")
+
+    def _check(self, noises: set[str]) -> None:
+        for noise in sorted(noises):
+            if noise[0] not in ("WZEL" if self.matrix else "RWZQT"):
+                raise ValueError(f"method {self.method.name} multiplies the diffusion by {noise!r}, which {self.shape} noise does not have")
 
     def add(self, name: str, size: str) -> None:
         """Reserve one more vector."""

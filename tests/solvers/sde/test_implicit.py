@@ -80,12 +80,13 @@ def test_noise_coefficients():
         assert abs(B[1] * u**2 + B[3] * v**2 - 1.5) < 1e-12
 
 
-def test_skencarp_order():
+@pytest.mark.parametrize(("method", "expected"), [("SKenCarp", 1.5), ("ImplicitMilstein", 1.0)])
+def test_order_for_additive_noise(method, expected):
     def run(n):
-        return solve_sde(wave, additive, (0.0, 1.0), Y0, "SKenCarp", [1.0], (A, S), noise="additive", dt=1 / n, paths=100, seed=2).ys[:, 0]
+        return solve_sde(wave, additive, (0.0, 1.0), Y0, method, [1.0], (A, S), noise="additive", dt=1 / n, paths=100, seed=2).ys[:, 0]
 
     reference = run(16 * STEPS[-1])
-    assert abs(slope([np.mean(np.linalg.norm(run(n) - reference, axis=1)) for n in STEPS]) - 1.5) < 0.2
+    assert abs(slope([np.mean(np.linalg.norm(run(n) - reference, axis=1)) for n in STEPS]) - expected) < 0.2
 
 
 def test_stable_where_explicit_methods_are_not():
@@ -125,6 +126,7 @@ def test_adaptive_stiff():
         ("ImplicitMilstein", "diagonal", "stratonovich", 0.1),
         ("ImplicitEulerHeun", "general", "stratonovich", 0.1),
         ("SKenCarp", "additive", "ito", 0.1),
+        ("ImplicitMilstein", "additive", "stratonovich", 0.1),
         ("ImplicitMilstein", "diagonal", "ito", None),
     ],
 )

@@ -5,6 +5,9 @@ import pytest
 
 from sciad.solvers.sde import Brownian, solve_sde
 from sciad.solvers.sde.catalogue import METHODS
+from sciad.solvers.sde.program import SRK
+from sciad.solvers.sde.source import Plan
+from sciad.solvers.sde.step import noise_shape
 
 PATHS = 300
 STEPS = np.array([16, 32, 64, 128])
@@ -93,7 +96,10 @@ def test_scalar_noise(method, calculus):
     assert abs(order - (1.5 if method == "SRIW1" else 1.0)) < 0.2
 
 
-@pytest.mark.parametrize(("method", "expected"), [("EulerMaruyama", 1.0), ("Heun", 1.0), ("SRA1", 1.5), ("SRA3", 1.5), ("SOSRA", 1.5)])
+ADDITIVE = {"EulerMaruyama": 1.0, "Milstein": 1.0, "Heun": 1.0, "SRA1": 1.5, "SRA3": 1.5, "SOSRA": 1.5}
+
+
+@pytest.mark.parametrize(("method", "expected"), ADDITIVE.items())
 def test_additive_noise(method, expected):
     """Against the same method with steps sixteen times as small, on the same path."""
     def run(n):
@@ -155,6 +161,17 @@ def test_every_method_is_measured():
     """A method that is added to the catalogue is added here, or among the implicit ones."""
     elsewhere = {"ReversibleHeun", "ImplicitEuler", "ImplicitEulerHeun", "ImplicitMilstein", "SKenCarp"}
     assert set(METHODS) == {*ITO, *STRATONOVICH, "SRA1", "SRA3", "SOSRA", "MilsteinCommutative"} | elsewhere
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_tables_use_what_their_noise_has(name):
+    """Every kind of noise that an entry of the catalogue names, its kernels can be written for."""
+    for entry in METHODS[name]:
+        for noise in entry.noise if isinstance(entry, SRK) else ():
+            assert Plan(entry, noise_shape(noise), 2, 3).size() > 0
+    wrong = SRK("wrong", "ito", ("additive",), 1.0, METHODS["Milstein"][0].evaluations, METHODS["Milstein"][0].end)
+    with pytest.raises(ValueError, match="method wrong multiplies the diffusion by 'Q', which matrix noise does not have"):
+        Plan(wrong, "matrix", 2, 3)
 
 
 def test_commutative_noise():

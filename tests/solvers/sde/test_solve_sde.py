@@ -1,9 +1,12 @@
 """The surface of `solve_sde`: shapes, saved times, seeds, statistics, errors."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
-import sciad.adjoints.sde
+import sciad
 from sciad.errors import PerformanceWarning, ShapeError
 from sciad.solvers.sde import problem, solve_sde
 
@@ -166,6 +169,15 @@ def test_what_is_not_differentiated_refuses(name):
 def test_unknown_adjoint():
     with pytest.raises(ValueError, match="unknown adjoint 'guess'"):
         sciad.grad(lambda a: np.sum(solve(args=(a,), adjoint="guess").ys))(0.7)
+
+
+def test_adjoints_are_found_whatever_was_imported():
+    """The module alone is enough: what knows the adjoints is a floor above it."""
+    code = """
+from sciad.solvers.sde.solve import find_adjoint
+assert type(find_adjoint("auto")).__name__ == "SdeDiscrete"
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_progress(capsys):
