@@ -17,7 +17,7 @@ from sciad.frontend.values import Array, Lazy, Static, Tuple_
 from sciad.frontend.views import as_array
 from sciad.ir import Value
 from sciad.rules.library import CALLS, solved
-from sciad.types import I8
+from sciad.types import B1, I8
 
 __all__ = ["LINALG"]
 
@@ -159,9 +159,14 @@ def _norm(ctx: Context, args: list, kwargs: dict[str, Any]) -> Any:
 
 
 def _root(ctx: Context, total: Any) -> Any:
-    if isinstance(total, Value):
-        return scalars.unary(ctx, "sqrt", total)
-    return elementwise(ctx, [total], lambda x: scalars.unary(ctx, "sqrt", x), as_lazy(ctx, total).scalar)
+    """The root of a sum of squares, whose derivative where all are zero is taken to be zero."""
+
+    def root(x: Value) -> Value:
+        b = ctx.b
+        positive = b.pure("greater", [x, b.const(0.0, x.type)], B1)
+        return b.select(positive, b.pure("sqrt", [b.select(positive, x, b.const(1.0, x.type))], x.type), x)
+
+    return root(total) if isinstance(total, Value) else elementwise(ctx, [total], root, as_lazy(ctx, total).scalar)
 
 
 LINALG: dict[Any, Callable] = {

@@ -148,7 +148,8 @@ def var(x, axis=None, ddof=0, keepdims=False):
 
 
 def std(x, axis=None, ddof=0, keepdims=False):
-    return np.sqrt(var(x, axis, ddof, keepdims))
+    v = var(x, axis, ddof, keepdims)
+    return np.where(v > 0, np.sqrt(np.where(v > 0, v, 1.0)), v)  # where nothing varies its derivative is taken to be zero
 
 
 def average(x, weights=None):
@@ -267,6 +268,11 @@ def interp(x, xp, fp):
     return y
 
 
+def sinc(x):
+    y = np.where(x == 0, 1.0, np.pi * x)
+    return np.where(x == 0, 1.0, np.sin(y) / y)
+
+
 def add_at(a, indices, b):
     vector(indices)
     if not isinstance(b, np.ndarray):
@@ -328,6 +334,6 @@ SOURCES = {
     np.average: average, np.ptp: ptp, np.median: median, np.count_nonzero: count_nonzero, np.isclose: isclose, np.allclose: allclose,
     np.argmax: argmax, np.argmin: argmin, np.argsort: argsort, np.sort: sort, np.searchsorted: searchsorted, np.interp: interp,
     np.cross: cross, np.kron: kron, np.linalg.matrix_power: matrix_power, np.inner: inner, np.vdot: vdot,
-    np.add.at: add_at, np.subtract.at: subtract_at, np.round: round_, np.around: round_, np.take: take,
+    np.sinc: sinc, np.add.at: add_at, np.subtract.at: subtract_at, np.round: round_, np.around: round_, np.take: take,
     getattr(np, "trapezoid", None) or np.trapz: trapezoid,  # noqa: NPY201  the older name of NumPy 1
 }  # fmt: skip
