@@ -62,5 +62,5 @@ def reverse_slots(w: Workspace, sde: Sde, method: SRK) -> None:
     """Addresses and scratch memory of transposed steps."""
     f_tape, g_tape = sde.drift.tape_size, sde.diffusion.tape_size
     w.put(F_AUG=sde.drift.aug, G_AUG=sde.diffusion.aug, F_REV=sde.drift.rev, G_REV=sde.diffusion.rev, F_TAPE=f_tape, G_TAPE=g_tape)
-    work = aligned(reverse_work_size(method, sde.shape, sde.n, sde.m, f_tape, g_tape) * (w.block if w.many else 1))
+    work = aligned(reverse_work_size(method, sde.shape, sde.n, sde.m, f_tape, g_tape) * w.together)
     w.put(STEP_BAR=step_bar_kernel(method, sde.shape, sde.m), WORK=work, T_BAR=np.zeros(1))

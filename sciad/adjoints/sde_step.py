@@ -73,7 +73,7 @@ def _source(plan: ReversePlan) -> str:
     body: list[str] = []
     for s, _ in enumerate(plan.stages):
         body += _again(plan, s)
-    body += ["for i in range(n):", "    put_apart(end_bar, i, get_apart(y_bar, i))"]
+    body += ["for i in range(n):", "    put(end_bar, i, get(y_bar, i))"]
     for s in reversed(range(len(plan.stages))):
         body += _reverse(plan, s)
     points = [f"get_apart(xbar{s}, i)" for s in range(len(plan.stages)) if plan.point(s) != "y"]

@@ -91,14 +91,15 @@ def back_block(slots, reals, block):
     """All steps of a block of paths; its rows of ALL_Y_BAR are zero before, and the cotangents of the initial states after."""
     paths, n_steps, segment, n = get_int(slots, PATHS), get_int(slots, N_STEPS), get_int(slots, SEGMENT), get_int(slots, N)
     y_bars = get_int(slots, ALL_Y_BAR) + 8 * n * get_int(slots, BLOCK) * block
-    count = paths if get_int(slots, TOGETHER) == 1 else 1
+    together = get_int(slots, TOGETHER)
     plant(slots, reals)
     last = n_steps
     while last > 0:
         first = (last - 1) // segment * segment
         if get_int(slots, ALL_NOISE) == 0:
             make_noise(slots, reals, first, last)
-        for path in range(0, paths, count):
+        for path in range(0, paths, together):
+            count = min(together, paths - path)
             code = back_segment(slots, path, count, first, last, y_bars + 8 * n * path)
             if code != 0:
                 put_int(get_int(slots, FAILED), path + min(code, count) - 1, last)

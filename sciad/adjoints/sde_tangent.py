@@ -167,7 +167,7 @@ def walk_tangent(task: Task, y_dot: np.ndarray, p_dot: np.ndarray, q_dot: np.nda
             ALL_FAILED=failed,
         )
         w.put(F_JVP=task.sde.drift.jvp, G_JVP=task.sde.diffusion.jvp, P_DOT=dots[0], Q_DOT=dots[1])
-        w.put(STEP=step_dot_kernel(task.method, task.sde.shape, task.sde.m), TOGETHER=0)
+        w.put(STEP=step_dot_kernel(task.method, task.sde.shape, task.sde.m), TOGETHER=1)
         return w
 
     run_blocks(make, compiled_walk(), -(-paths // size))

@@ -7,7 +7,7 @@ import scipy.linalg
 import sciad
 from sciad.adjoints.sde import SdeDiscrete
 from sciad.errors import SolveError
-from sciad.solvers.sde import Brownian, solve_sde
+from sciad.solvers.sde import Brownian, problem, solve_sde
 
 Y0 = np.array([1.0, 0.5])
 A = np.array([[-1.0, 0.5], [0.2, -0.8]])
@@ -161,6 +161,28 @@ def test_closed_over_floats():
     gradient = sciad.grad(outer, argnums=(0, 1))(0.7, 0.3)
     for k, d, difference in directional(outer, (0.7, 0.3)):
         np.testing.assert_allclose(gradient[k] * d, difference, rtol=1e-6)
+
+
+@pytest.mark.parametrize("noise", ["scalar", "diagonal"])
+def test_paths_at_once_change_nothing(monkeypatch, noise):
+    """Steps of many paths and steps of one give the same states, failures and gradients; who fails does not touch his neighbours."""
+    def some_explode(t, y, A, B):
+        return A @ y + 10.0 * y**3
+
+    def found():
+        gradient = sciad.grad(loss, argnums=(0, 1, 2))(Y0, A, B, noise, "ito", "SRIW1", paths=100)
+        options = {"args": (A, B), "noise": noise, "method": "SRIW1", "dt": 0.05, "paths": 100, "seed": 3}
+        sol = solve_sde(some_explode, DIFFUSIONS[noise], (0.0, 1.0), 0.325 * Y0, **options)
+        return gradient, sol.failed, sol.ys
+
+    many = found()
+    monkeypatch.setattr(problem, "paths_together", lambda *given: 1)
+    one = found()
+    assert 0 < len(one[1]) < 100
+    np.testing.assert_array_equal(many[1], one[1])
+    np.testing.assert_array_equal(many[2], one[2])
+    for x, y in zip(many[0], one[0]):
+        np.testing.assert_allclose(x, y, rtol=1e-12)
 
 
 @pytest.mark.parametrize("checkpoints", [1, 3, 20, 1000])

@@ -49,7 +49,7 @@ from __future__ import annotations
     TOTAL,  # number of paths
     FIRST_PATH,  # number of the first one: Brownian motions belong to numbers
     BLOCK,  # paths in a full block
-    TOGETHER,  # 1: the step kernels take all paths of a block at once
+    TOGETHER,  # paths of a block that the step kernels take at once
     Y0,  # address of the initial states, a row of N for each path Y0_STRIDE bytes apart
     Y0_STRIDE,
     ALL_SAVED,  # addresses of what SAVED, RECORD, FAILED, SAVED_BAR, P_BAR and Q_BAR are parts of

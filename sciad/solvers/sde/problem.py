@@ -26,6 +26,7 @@ __all__ = [
 
 NOISE_SEGMENT = 64  # steps whose increments are made at a time: they stay in the cache
 COLUMNS = 32  # Brownian motions that are advanced together, at least
+COMPONENTS = 128  # of all paths that a step takes at once, about
 MANY_COLUMNS, MANY_BLOCKS = 128, 16  # as many where so many blocks are left: each call of a kernel then does more work
 
 
@@ -101,6 +102,13 @@ def block_size(m: int, paths: int) -> int:
     return size
 
 
+def paths_together(method: SRK, shape: str, n: int, block: int) -> int:
+    """Paths of a block that a step takes at once: with diagonal noise all, with scalar noise as many as the cache of a core likes."""
+    if not takes_many(method, shape):
+        return 1
+    return block if shape == "diagonal" else min(block, max(1, COMPONENTS // n))
+
+
 def noise_row(m: int, block: int, n_levy: int, areas: bool) -> int:
     """Entries of the noise of one step of a block of paths."""
     return (1 + areas) * column_count(m * block) + (block * m * m if n_levy else 0)
@@ -116,14 +124,14 @@ class Workspace:
         self.slots, self.reals = np.zeros(s.N_SLOTS, np.int64), np.zeros(s.N_REALS)
         self.block = block
         self.columns = Columns(self.slots, self.reals, seed, t_span, m, np.arange(self.block))
-        self.many = takes_many(method, sde.shape)
-        self.work = aligned(work_size(method, sde.shape, n, m) * (self.block if self.many else 1))
+        self.together = paths_together(method, sde.shape, n, block)
+        self.work = aligned(work_size(method, sde.shape, n, m) * self.together)
         self.state = aligned(2, self.block, method.copies * n)
         self.kept: list[Any] = [p, q, sde]
         self.put(F=sde.drift.f, G=sde.diffusion.f, P=p, Q=q, N=method.copies * n, M=m, SHAPE=shape_code(sde.shape))
         self.put(STEP=step_kernel(method, sde.shape, m), WORK=self.work)
         self.put(STATE=self.state, BLOCK=self.block, FIRST_PATH=first_path, N_P=len(p), N_Q=len(q), EVERY=1, SEGMENT=NOISE_SEGMENT)
-        self.put(COUNT=1, TOGETHER=int(self.many))
+        self.put(COUNT=1, TOGETHER=self.together)
         if method.implicit:
             self.put(JAC=sde.drift.jac)
 

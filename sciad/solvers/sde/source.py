@@ -26,7 +26,7 @@ def kernel_sizes(method: SRK, m: int) -> tuple[int, int]:
 
 def takes_many(method: Any, shape: str) -> bool:
     """Whether the step kernels take several paths at once: loops over all their components then fill whole vector registers."""
-    return isinstance(method, SRK) and shape == "diagonal" and not method.implicit
+    return isinstance(method, SRK) and shape != "matrix" and not method.implicit
 
 
 class Plan:
@@ -34,6 +34,7 @@ class Plan:
 
     Vectors are named x<s> (points), k<s> (evaluations), v<noise> (noise vectors) and p<s><noise> (products of a matrix with a noise).
     A state is `copies` vectors of n; where a step takes COUNT paths at once, n counts the components of all of them, and `width` of one.
+    Scalar noise is spread over the components first, and then is diagonal noise.
     """
 
     copies = 1
@@ -53,6 +54,10 @@ class Plan:
             if stage.gamma:
                 self.add(f"base{s}", "n")
             self.add(f"k{s}", "nm" if stage.of == "g" and self.matrix else "n")
+        if shape == "scalar":
+            self.add("spread", "n")
+            if method.areas:
+                self.add("spread_area", "n")
         if self.matrix:
             for noise in self.vector_noises:
                 self.add(f"v{noise}", "m")
@@ -92,18 +97,21 @@ class Plan:
         wanted = ("F", "G", "P", "Q", "M", "Y", "DW", "AREA", "LEVY", "WORK", *names)
         lines = [f"    {name.lower()} = get_int(slots, {name})" for name in wanted]
         lines += [f"    n = get_int(slots, N) // {self.copies}"]
-        if self.many:
-            lines += ["    width, count = n, get_int(slots, COUNT)", "    n = width * count"]
+        lines += [f"    width, count = n, {'get_int(slots, COUNT)' if self.many else 1}", "    n = width * count"]
         lines += ["    nm = n * m", "    size = abs(h)", "    root = math.sqrt(size)", "    per_root = 1.0 / root"]
         offset: list[str] = ["work"]
         for name, size in self.vectors:
             lines.append(f"    {name} = {' + '.join(offset)}")
             offset = [name, f"8 * ({size})"]
         if self.shape == "scalar":
-            lines += ["    w = get(dw, 0)", "    z0 = get(area, 0)"]
+            lines += self._spread("dw", "spread") + (self._spread("area", "spread_area") if self.method.areas else [])
         for noise in self.vector_noises if self.matrix else ():
             lines += self._noise_vector(noise)
         return lines
+
+    def _spread(self, source: str, target: str) -> list[str]:
+        store = f"            put({target}, c * width + i, get({source}, c))"
+        return ["    for c in range(count):", "        for i in range(width):", store, f"    {source} = {target}"]
 
     def _noise_vector(self, noise: str) -> list[str]:
         if noise == "Z":
@@ -140,7 +148,7 @@ class Plan:
 
     def loads(self, terms: Iterable[Terms]) -> list[str]:
         """Lines inside a loop over components that load what componentwise noises need."""
-        if self.shape != "diagonal":
+        if self.matrix:
             return []
         noises = {noise for part in terms for _, noise, _ in part}
         lines = ["w = get_apart(dw, i)"] if noises & {"W", "Q", "T", "Z"} else []

@@ -170,8 +170,11 @@ def save(slots, path, count, at, y):
         low += 1
 
 
-def walk_segment(slots, path, count, first, last):
-    """Take steps first to last - 1 of `count` paths from their running states; 0, or 1 + the step that failed, whose states are left."""
+def walk_segment(slots, path, count, base, first, last):
+    """Take steps first to last - 1 of `count` paths from their running states; 0, or 1 + the step that failed, whose states are left.
+
+    The rows of noise begin with step `base`.
+    """
     n, size, grid, every = get_int(slots, N), get_int(slots, BLOCK), get_int(slots, GRID), get_int(slots, EVERY)
     y = get_int(slots, STATE) + 8 * n * path
     spare, record = y + 8 * n * size, get_int(slots, RECORD)
@@ -180,7 +183,7 @@ def walk_segment(slots, path, count, first, last):
     while failed == 0 and step < last:
         if record != 0 and step % every == 0:
             copy(n * count, y, record + 8 * n * (size * (step // every) + path))
-        point_noise(slots, path, step - first)
+        point_noise(slots, path, step - base)
         put_int(slots, Y, y)
         put_int(slots, Y_NEW, spare)
         t = get(grid, step)
@@ -197,7 +200,7 @@ def walk_segment(slots, path, count, first, last):
 
 
 def walk_block(slots, reals):
-    """All steps of a block of paths; FAILED tells how each ended.  Where steps take all paths at once and one fails, each goes on alone."""
+    """All steps of a block of paths; FAILED tells how each ended.  Where a step of several paths fails, each goes on alone."""
     paths, n_steps, segment = get_int(slots, PATHS), get_int(slots, N_STEPS), get_int(slots, SEGMENT)
     together = get_int(slots, TOGETHER)
     plant(slots, reals)
@@ -208,15 +211,17 @@ def walk_block(slots, reals):
     while first < n_steps:
         last = min(first + segment, n_steps)
         make_noise(slots, reals, first, last)
-        begin = 0
-        if together == 1:
-            begin = walk_segment(slots, 0, paths, first, last)
-        if together == 0 or begin > 0:
-            begin = first if together == 0 else begin - 1
-            together = 0
-            for path in range(paths):
-                if get_int(get_int(slots, FAILED), path) == 0:
-                    put_int(get_int(slots, FAILED), path, walk_segment(slots, path, 1, begin, last))
+        start = 0
+        while start < paths:
+            count, begin = min(together, paths - start), first
+            failed = walk_segment(slots, start, count, first, first, last) if count > 1 else 0
+            if failed > 0:
+                together, begin = 1, failed - 1
+            if failed > 0 or count == 1:
+                for path in range(start, start + count):
+                    if get_int(get_int(slots, FAILED), path) == 0:
+                        put_int(get_int(slots, FAILED), path, walk_segment(slots, path, 1, first, begin, last))
+            start += count
         first = last
 
 
