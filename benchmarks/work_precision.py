@@ -23,6 +23,7 @@ from workers.ode_problems import PROBLEMS
 
 import sciad
 
+LIMIT = 240.0  # seconds in which a worker has to have solved at all tolerances once
 OURS, SCIPY = "workers/work_precision_sciad.py", "workers/work_precision_scipy.py"
 SUNDAE, CASADI = "peers/work_precision_sundae.py", "peers/work_precision_casadi.py"
 DIFFRAX, HEYOKA = "peers/work_precision_diffrax.py", "peers/work_precision_heyoka.py"
@@ -84,7 +85,7 @@ def contenders(name: str, peers: str | None) -> list[Callable[[], Worker]]:
         return found + peer("CVODE BDF banded, sundae", SUNDAE, "BDF", "band") + peer("CVODES BDF, CasADi", CASADI, "bdf", "direct")
     found = ours("NDF", "KenCarp4", linear="gmres") + ours("NDF", linear="sparse") + (scipy("BDF") if name.endswith("32") else [])
     found += peer("CVODE BDF gmres, sundae", SUNDAE, "BDF", "gmres") + peer("CVODES BDF gmres, CasADi", CASADI, "bdf", "gmres")
-    return found + (peer("CVODE BDF sparse, sundae", SUNDAE, "BDF", "sparse") if name.endswith("32") else [])
+    return found + peer("CVODE BDF sparse, sundae", SUNDAE, "BDF", "sparse")
 
 
 def reference(name: str) -> tuple[np.ndarray, str]:
@@ -114,7 +115,7 @@ def begin(makers: Sequence[Callable[[], Worker]]) -> list[Curve]:
     """Start the workers one after the other, as each solves at all tolerances once; those that do not come up are left out."""
     curves = []
     for make in makers:
-        for worker in harness.start([make()]):
+        for worker in harness.start([make()], LIMIT):
             answer = worker.ask("report")
             curves.append(Curve(worker, answer["points"], answer["failed"], {p["command"]: [] for p in answer["points"]}))
     return curves
