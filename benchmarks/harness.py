@@ -119,6 +119,10 @@ class Worker:
         """Median seconds of an iteration over all rounds."""
         return statistics.median(self.seconds)
 
+    def kill(self) -> None:
+        """End the process at once; who waits for its answer gets WorkerFailed."""
+        self._process.kill()
+
     def close(self) -> None:
         """Tell the process to end, and end it if it does not."""
         try:
@@ -136,16 +140,22 @@ class Worker:
         self.close()
 
 
-def start(workers: Sequence[Worker]) -> list[Worker]:
-    """The workers that came up; the others are closed and their reason is printed."""
+def start(workers: Sequence[Worker], limit: float | None = None) -> list[Worker]:
+    """The workers that came up, within `limit` seconds each if given; the others are closed and their reason is printed."""
     ready = []
     for worker in workers:
+        alarm = threading.Timer(limit or 0.0, worker.kill)
         try:
+            if limit is not None:
+                alarm.start()
             worker.read()
             ready.append(worker)
         except WorkerFailed as error:
-            print(f"left out: {error}\n", file=sys.stderr)
+            late = alarm.finished.is_set()
+            print(f"left out: {worker.name} did not come up in {limit:g} s\n" if late else f"left out: {error}\n", file=sys.stderr)
             worker.close()
+        finally:
+            alarm.cancel()
     return ready
 
 

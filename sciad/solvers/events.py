@@ -29,6 +29,8 @@ class Event:
     """One event function, compiled, with SciPy's `terminal` and `direction`, and an effect `apply` on the state."""
 
     def __init__(self, fun: Callable, shape: tuple[int, ...], args: tuple, number: int) -> None:
+        if not callable(fun):
+            raise TypeError(f"`events` must be functions event(t, y, *args), not {fun!r}")
         self.fun, self.number = fun, number
         self.apply = getattr(fun, "apply", None)
         self.direction = float(getattr(fun, "direction", 0))
@@ -107,7 +109,7 @@ class Watch:
     def _look(self, steps: Steps, table: np.ndarray, done: int) -> None:
         first = self._seen
         times, rows = steps.times[first : done + 1], np.ascontiguousarray(steps.states[first : done + 1])
-        values = np.array([event.values(times, rows) for event in self.events])
+        values = np.array([event.values(times, rows) for event in self.events]).reshape(len(self.events), len(times))
         lows = np.zeros((len(self.events), done - first))
         old, new = values[:, :-1], values[:, 1:]
         if not self._begun:

@@ -90,6 +90,8 @@ def _kind(x: Any) -> Any:
 
 def is_inplace(fun: Callable, n_args: int, time: bool = True) -> bool:
     """Whether `fun` has one positional parameter more than ``fun(t, y, *args)`` needs, and so writes its result into the first."""
+    if not callable(fun):
+        raise TypeError(f"`fun` must be a function, not {fun!r}")
     plain = python_function(fun)
     code = getattr(plain, "__code__", None)
     expected = 1 + time + n_args

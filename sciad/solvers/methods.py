@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sciad.solvers.auto import AUTO
+from sciad.solvers.auto import AUTO, Auto
 from sciad.solvers.bdf import MULTISTEP
 from sciad.solvers.explicit import ERK, EXPLICIT
 from sciad.solvers.radau import RADAU
@@ -27,6 +27,8 @@ def find_method(method: str | ERK | Any) -> Any:
     if isinstance(method, type):  # SciPy's classes, given as objects
         method = method.__name__
     if not isinstance(method, str):
+        if not hasattr(method, "step") and not isinstance(method, Auto):
+            raise ValueError(f"`method` must be a name or an object of sciad.solvers, not {method!r}; names are {', '.join(METHODS)}, 'auto'")
         return method
     found = BY_LOWER_NAME.get(method.lower())
     if found is None:

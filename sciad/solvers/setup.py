@@ -124,6 +124,8 @@ def new_reals(method: Any, n: int, t_span, first_step, max_step, min_step, fixed
 def _real_options(method: Any, first_step, max_step, min_step, fixed_step, controller: Controller) -> np.ndarray:
     if not max_step > 0:
         raise ValueError("`max_step` must be positive.")
+    if not min_step >= 0:
+        raise ValueError("`min_step` must be nonnegative.")
     if fixed_step == 0.0 and not method.adaptive:
         raise ValueError(f"{method.name} has no error estimate: pass fixed_step=<size>, or choose an adaptive method such as Tsit5")
     if fixed_step != 0.0 and method.name == "NDF":
@@ -144,6 +146,7 @@ def scales(reals: np.ndarray, n: int, rtol: Any, atol: Any) -> None:
         reals[RTOL], reals[ATOL] = rtol, atol
         return
     rtol, atol = np.asarray(rtol, float), np.asarray(atol, float)
+    rtol = rtol.reshape(()) if rtol.shape == (1,) else rtol  # as in SciPy, for rtol only
     for name, value in (("rtol", rtol), ("atol", atol)):
         if value.ndim > 0 and value.shape != (n,):
             raise ValueError(f"`{name}` has wrong shape.")
