@@ -63,9 +63,9 @@ def _general(
     shape = x0.shape
     system = system_of(fun, shape, args)
     leaves = args if system.direct else system.field.leaves(args, fun)
+    if options is not None:  # a copy: the caller's may change
+        options = {name: tuple(value) if isinstance(value, (list, np.ndarray)) else value for name, value in options.items()}
     key: Any = method if tol is None and options is None else (method, tol, *sorted(options.items() if options else ()))
-
-    options = None if options is None else dict(options)  # the caller's may change
 
     def make() -> Workspace:
         return _prepared(system, method, tol, options or {})
