@@ -112,10 +112,10 @@ def _record(
 ) -> Result:
     """Let the solution be a node of the tape."""
     solved = Solved(system, fun, args, leaves, space.p.copy(), x, x0, False, float(space.reals[s.XTOL]), int(space.counts[2]))
-    if not result["success"]:
+    if not result.success:
         raise SolveError(f"{solved.name}, to be differentiated, was not found: {result['message']}")
     x = find_rule(adjoint).attach(solved)
-    result["x"] = x if system.shape else x.reshape((1,))
+    result.x = x if system.shape else x.reshape((1,))
     return result
 
 
