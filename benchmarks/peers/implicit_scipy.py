@@ -36,7 +36,7 @@ SMALL = {"cubic": (cubic, [2.0], 5.0), "rosenbrock": (rosenbrock, [-1.2, 1.0], 1
 def main(path, work, name, variant="python"):
     fun, x0, p = SMALL[name]
     fun, x0 = numba.njit(fun) if variant == "numba" else fun, np.array(x0)
-    serve(lambda: scipy.optimize.root(fun, x0, (p,)), lambda: {"x": scipy.optimize.root(fun, x0, (p,)).x.tolist()}, warmup=3)
+    serve(lambda: scipy.optimize.root(fun, x0, (p,)).x, lambda: {"x": scipy.optimize.root(fun, x0, (p,)).x.tolist()}, warmup=3)
 
 
 main(*sys.argv[1:])

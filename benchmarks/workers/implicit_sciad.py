@@ -44,7 +44,7 @@ def forward(problem, name):
     """Solve f(x) = 0."""
     fun, x0, p = SMALL[name]
     x0 = np.array(x0)
-    return (lambda: sciad.root(fun, x0, (p,))), lambda: {"x": sciad.root(fun, x0, (p,)).x.tolist()}
+    return (lambda: sciad.root(fun, x0, (p,)).x), lambda: {"x": sciad.root(fun, x0, (p,)).x.tolist()}
 
 
 def root_gradient(problem, name):

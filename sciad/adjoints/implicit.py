@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from sciad.adjoints.implicit_kernels import compiled_forward, compiled_prepare, compiled_reverse, dense_work
+from sciad.adjoints.implicit_kernels import compiled_derive, compiled_forward, compiled_prepare, compiled_pull, dense_work
 from sciad.adjoints.matrix_free import MatrixFree
 from sciad.adjoints.on_tape import attach_on_tape
-from sciad.errors import ConditionWarning, SolveError
+from sciad.errors import ConditionWarning, SciadError, SolveError
 from sciad.solvers.nonlinear import slots as s
 from sciad.solvers.nonlinear.problem import Solved
 from sciad.solvers.nonlinear.workspace import Workspace
 from sciad.tape import custom_node, is_traced
+from sciad.tape.core import Node, Trace, wrap
 
 __all__ = ["Implicit"]
 
@@ -27,6 +29,7 @@ LARGE = 1000  # roots of more unknowns than this, and fixed points of more than 
 SMALL = 32
 UNSOLVABLE = 1e15  # condition, of the scaled Jacobian, beyond which no digit of the derivative is right
 DOUBTFUL = 1e10
+F8 = np.dtype(np.float64)
 CURVED = 0.1  # relative change of the Jacobian over the uncertainty of x
 
 
@@ -63,32 +66,82 @@ class Implicit:
 
     def attach(self, solved: Solved) -> Any:
         """The solution as a node of the tape, with the shape of x."""
-        parents = [leaf for leaf in solved.leaves if is_traced(leaf)]
-        if len({leaf.level for leaf in parents}) > 1 or any(is_traced(leaf.value) for leaf in parents):
-            return attach_on_tape(solved)
+        trace = None
+        for leaf in solved.leaves:
+            if is_traced(leaf):
+                if is_traced(leaf.value) or (trace is not None and leaf.level is not trace):
+                    return attach_on_tape(solved)
+                trace = leaf.level
         return node(solved, self.linear(solved))
 
 
 def node(solved: Solved, linear: Any) -> Any:
-    """One node of the tape whose rules are `linear.reverse` and `linear.forward` on flat vectors."""
+    """One node of the tape whose rules are `linear.reverse` and `linear.forward` on flat vectors.
+
+    It is made by hand: the rules of `custom_node` may look at the parents' values, which are kept for them; these have their own.
+    """
     system = solved.system
+    value = solved.x.reshape(system.shape) if system.shape else float(solved.x[0])
     active = [k for k, leaf in enumerate(solved.leaves) if is_traced(leaf)]
+    parents = [solved.leaves[k] for k in active]
+    levels = {parent.level for parent in parents}
+    slots, name = [system.field.slots[k] for k in active], solved.name
 
     def vjp(x_bar: Any) -> list:
-        bars = system.field.unpack(linear.reverse(np.ravel(x_bar)))
-        return [bars[k] for k in active]
+        if type(x_bar) is not np.ndarray or x_bar.dtype is not F8:
+            x_bar = np.asarray(_plain(x_bar, name), np.float64)
+        p_bar = linear.reverse(x_bar.reshape(-1))
+        return [_part(p_bar, slot) for slot in slots]
 
     def jvp(*dots: Any) -> Any:
         p_dot = np.zeros(system.n_p)
-        for k, dot in zip(active, dots):
-            slot = system.field.slots[k]
+        for slot, dot in zip(slots, dots):
             if dot is not None and slot.differentiable:
-                p_dot[slot.start : slot.start + slot.size] = np.ravel(dot)
+                p_dot[slot.part] = np.ravel(_plain(dot, name))
         x_dot = linear.forward(p_dot)
         return x_dot.reshape(system.shape) if system.shape else float(x_dot[0])
 
-    value = solved.x.reshape(system.shape) if system.shape else float(solved.x[0])
-    return custom_node(value, [solved.leaves[k] for k in active], vjp, jvp, solved.name)
+    if len(levels) > 1 or parents[0].level.closed or any(is_traced(parent.value) for parent in parents):
+        return custom_node(value, parents, vjp, jvp, name)  # which refuses, or asks for what these rules do not have
+    return single(parents[0].level, value, parents, vjp, jvp)
+
+
+def single(trace: Trace, value: Any, parents: list, vjp: Callable, jvp: Callable) -> Any:
+    """A node of one level of differentiation, `parents` being plain below it."""
+    derivs = [parent.deriv for parent in parents]
+    if all(deriv is None for deriv in derivs):
+        return wrap(value, trace, None)
+    if trace.forward:
+        out = wrap(value, trace, jvp(*derivs))
+    elif None in derivs:  # traced, but constant
+        active = [k for k, deriv in enumerate(derivs) if deriv is not None]
+
+        def needed(x_bar: Any) -> list:
+            parts = vjp(x_bar)
+            return [parts[k] for k in active]
+
+        out = wrap(value, trace, Node(tuple([derivs[k] for k in active]), needed, value))
+    else:
+        out = wrap(value, trace, Node(tuple(derivs), vjp, value))
+    out.shared = True  # the rules hold the array, too
+    return out
+
+
+def _plain(bar: Any, name: str) -> Any:
+    """A cotangent or tangent that is not itself differentiated."""
+    if is_traced(bar):
+        raise SciadError(
+            f"{name}: a second derivative is asked for through a rule that was recorded for first ones only; differentiate the whole "
+            f"computation twice (hvp, hessian, grad of grad)"
+        )
+    return bar
+
+
+def _part(p_bar: np.ndarray, slot: Any) -> Any:
+    """The cotangent of one leaf; None for ints and bools."""
+    if not slot.differentiable:
+        return None
+    return p_bar.item(slot.start) if slot.shape is None else p_bar[slot.part].reshape(slot.shape)
 
 
 class Fallback:
@@ -127,60 +180,58 @@ class Dense:
         new.slots[[s.JAC, s.AUG, s.REV]] = rhs.jac(), rhs.aug(), rhs.rev()
         return new
 
-    def _run(self, kernel: Any, fill: Any, read: Any) -> np.ndarray:
-        """Factor if that is still to be done, then `fill` memory, run a kernel and `read` its result.
-
-        The first solve borrows memory that all solves of the system share; one more shows that the factors are worth keeping.
-        """
-        system, key = self.solved.system, ("dense", self.solved.fixed)
+    def _take(self) -> Workspace:
+        """Memory for a solve: the first borrows what all solves of the system share; one more shows that the factors are worth keeping."""
         self.calls += 1
-        space, borrowed = self.space, False
-        if space is None:
-            borrowed = self.calls == 1
-            space = system.take(key, self._make) if borrowed else self._make()
-            self._factor(space)
-            if not borrowed:
-                self.space = space
-        fill(space)
-        if kernel(space.address) != 0:
-            system.reraise()
-            raise SolveError(f"{self.solved.name}: the function stopped where its derivative was evaluated: a check in it failed")
-        out = read(space)
-        if borrowed:
-            system.give(key, space)
-        return out
+        return self.solved.system.take(("dense", self.solved.fixed), self._make) if self.calls == 1 else self._make()
 
-    def _factor(self, space: Workspace) -> None:
-        solved = self.solved
-        space.x[:], space.p[:] = solved.x, solved.p
-        code = compiled_prepare()(space.address)
-        if code == s.ABORTED:
-            solved.system.reraise()
-            raise SolveError(f"{solved.name}: the function stopped where its Jacobian was evaluated: a check in it failed")
-        judge(solved.name, code == s.SINGULAR, float(space.reals[s.CONDITION]), float(space.reals[s.CURVATURE]))
+    def _done(self, space: Workspace) -> None:
+        """Hand borrowed memory back, or keep the factors that are in it."""
+        if self.calls == 1:
+            self.solved.system.give(("dense", self.solved.fixed), space)
+        else:
+            self.space = space
+
+    def _check(self, code: int) -> None:
+        if code != 0:
+            self.solved.system.reraise()
+            raise SolveError(f"{self.solved.name}: the function stopped where its derivative was evaluated: a check in it failed")
 
     def reverse(self, x_bar: np.ndarray) -> np.ndarray:
         """p_bar = -(df/dp)^T J^-T x_bar."""
-
-        def fill(space: Workspace) -> None:
-            space.step[:] = x_bar
-            space.p_bar[:] = 0.0
-
-        return self._run(compiled_reverse(), fill, lambda space: space.p_bar.copy())
+        solved, p_bar = self.solved, np.empty(self.solved.system.n_p)
+        if self.space is not None:
+            self._check(compiled_pull()(self.space.address, x_bar, p_bar))
+            return p_bar
+        space = self._take()
+        code = compiled_derive()(space.address, solved.x, solved.p, x_bar, p_bar, DOUBTFUL, CURVED)
+        if code == s.SINGULAR:
+            judge(solved.name, float(space.reals[s.CONDITION]), float(space.reals[s.CURVATURE]))
+            code = compiled_pull()(space.address, x_bar, p_bar)
+        self._check(code)
+        self._done(space)
+        return p_bar
 
     def forward(self, p_dot: np.ndarray) -> np.ndarray:
         """x_dot = -J^-1 (df/dp p_dot)."""
+        space = self._take() if self.space is None else self.space
+        if space is not self.space:
+            space.x[:], space.p[:] = self.solved.x, self.solved.p
+            code = compiled_prepare()(space.address)
+            self._check(1 if code == s.ABORTED else 0)
+            judge(self.solved.name, float(space.reals[s.CONDITION]), float(space.reals[s.CURVATURE]))
+        space.slots[s.JVP] = self.solved.system.rhs.jvp()
+        space.p_dot[:] = p_dot
+        self._check(compiled_forward()(space.address))
+        x_dot = space.step.copy()
+        if space is not self.space:
+            self._done(space)
+        return x_dot
 
-        def fill(space: Workspace) -> None:
-            space.slots[s.JVP] = self.solved.system.rhs.jvp()
-            space.p_dot[:] = p_dot
 
-        return self._run(compiled_forward(), fill, lambda space: space.step.copy())
-
-
-def judge(name: str, singular: bool, condition: float, curvature: float) -> None:
+def judge(name: str, condition: float, curvature: float) -> None:
     """Refuse a derivative that would be rounding, and warn of one that has lost most of its digits."""
-    if singular or not condition < UNSOLVABLE:
+    if not condition < UNSOLVABLE:
         raise SolveError(
             f"{name} has no derivative: the Jacobian at the solution is singular (estimated condition "
             f"{condition if math.isfinite(condition) else math.inf:.1e}). The solution is not isolated, or a multiple one: fix the free "

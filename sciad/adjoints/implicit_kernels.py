@@ -7,9 +7,10 @@ three vectors and, for small systems, a second Jacobian.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cache
 
-from sciad.backend import call_address
+from sciad.backend import call_address, entry
 from sciad.solvers.link import link
 from sciad.solvers.memory import get, get_int, put
 from sciad.solvers.nonlinear import krylov, lu
@@ -51,7 +52,7 @@ from sciad.solvers.nonlinear.slots import (
 )  # fmt: skip
 from sciad.solvers.nonlinear.vectors import copy, norm
 
-__all__ = ["compiled_prepare", "compiled_reverse", "compiled_forward", "compiled_record", "compiled_parameters_bar",
+__all__ = ["compiled_prepare", "compiled_derive", "compiled_pull", "compiled_forward", "compiled_record", "compiled_parameters_bar",
            "compiled_forward_defect", "compiled_gmres", "compiled_product", "dense_work"]  # fmt: skip
 
 
@@ -263,6 +264,39 @@ def forward(slots):
     return 0
 
 
+def derive(slots, x, p, x_bar, p_bar, doubtful, curved):
+    """A whole reverse derivative at the solution x: p_bar = -(df/dp)^T J^-T x_bar, from the factors that are made here.
+
+    0, ABORTED, or SINGULAR where the factors are to be judged first: CONDITION beyond `doubtful` or CURVATURE beyond `curved`.
+    """
+    n, n_p = get_int(slots, N), len(p)
+    for i in range(n):
+        put(get_int(slots, X), i, x[i])
+    for i in range(n_p):
+        put(get_int(slots, P), i, p[i])
+    code = prepare(slots)
+    if code != 0:
+        return code
+    reals = get_int(slots, REALS)
+    if not (get(reals, CONDITION) <= doubtful and get(reals, CURVATURE) <= curved):
+        return SINGULAR
+    return pull(slots, x_bar, p_bar)
+
+
+def pull(slots, x_bar, p_bar):
+    """The reverse derivative from factors that are there; 0 or ABORTED."""
+    for i in range(get_int(slots, N)):
+        put(get_int(slots, STEP), i, x_bar[i])
+    bar = get_int(slots, P_BAR)
+    for i in range(len(p_bar)):
+        put(bar, i, 0.0)
+    if reverse(slots) != 0:
+        return ABORTED
+    for i in range(len(p_bar)):
+        p_bar[i] = get(bar, i)
+    return 0
+
+
 def forward_defect(slots):
     """AFFINE = df/dp p_dot at POINT; the status of the function."""
     x, zero, p, p_dot = get_int(slots, POINT), get_int(slots, TRIAL), get_int(slots, P), get_int(slots, P_DOT)
@@ -297,9 +331,18 @@ def compiled_prepare():
 
 
 @cache
-def compiled_reverse():
-    """`reverse`, compiled."""
-    return link(reverse, *BASE, *_SOLVES, record, parameters_bar, imports=imports())
+def compiled_derive() -> Callable[..., int]:
+    """`derive` as machine code that Python calls without a look at the arguments."""
+    parts = equilibrate, sum_norm, inverse_norm, rounding_shift, contraction, curvature, prepare, record, parameters_bar, reverse, pull
+    function = link(derive, *BASE, *_SOLVES, *parts, imports=imports() + f"SMALL = {SMALL}\n")
+    return entry(function, ("i8", "*float64", "*float64", "*float64:", "*float64", "f8", "f8"))
+
+
+@cache
+def compiled_pull() -> Callable[..., int]:
+    """`pull` likewise."""
+    function = link(pull, *BASE, *_SOLVES, record, parameters_bar, reverse, imports=imports())
+    return entry(function, ("i8", "*float64:", "*float64"))
 
 
 @cache

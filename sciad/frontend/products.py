@@ -137,13 +137,16 @@ def _product(ctx: Context, a: Array, b: Array, type_: str, target: Array | None 
 
 
 def _loops(ctx: Context, a: Array, b: Array, shape: tuple[Value, ...], type_: str, into: Array | None) -> Array:
-    """A small product: sums along the inner axis where the result's rows are short, else rows of the result updated one by one."""
+    """A small product: sums along the inner axis where the result's rows are short, or b's columns are what lies contiguously in memory
+    (the transpose of a matrix of weights), else rows of the result updated one by one."""
     builder = ctx.b
     add = "fast_add" if type_ == F8 else "add"
     last = b.shape[1].constant if b.ndim == 2 else 1
     inner = a.shape[-1]
     if last is not None and last <= 4:
         return _short_rows(ctx, a, b, shape, type_, add, into)
+    if b.strides[0].constant == 1 and b.strides[1].constant != 1:
+        return _sums(ctx, a, b, shape, type_, add, into)
     target = into or new_array(ctx, dtype_of(type_), shape, zero=True)
 
     def row(outer: list[Value]) -> None:
@@ -156,6 +159,21 @@ def _loops(ctx: Context, a: Array, b: Array, shape: tuple[Value, ...], type_: st
         nest(ctx, (shape[-1],), update)
 
     nest(ctx, (*shape[:-1], inner), row, parallel=False)
+    return target
+
+
+def _sums(ctx: Context, a: Array, b: Array, shape: tuple[Value, ...], type_: str, add: str, into: Array | None) -> Array:
+    """Each element a sum of its own."""
+    target = into or new_array(ctx, dtype_of(type_), shape)
+
+    def element(where: list[Value]) -> None:
+        def step(total: Value, k: list[Value]) -> Value:
+            return ctx.b.pure(add, [total, _term(ctx, a, b, where, k[0], type_)], type_)
+
+        total = accumulate(ctx, (a.shape[-1],), ctx.b.const(0, type_), step, parallel=True)
+        ctx.b.store(target.buffer, flat_index(ctx, target, where), total)
+
+    nest(ctx, shape, element)
     return target
 
 

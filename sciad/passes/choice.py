@@ -24,14 +24,16 @@ __all__ = ["Choice"]
 class Choice:
     """Which values are stored (`stored`), and which are at hand in memory (`kept_in`: buffer and index of each).
 
-    `trip` gives trip numbers in the mirror; `separate` says that the mirror is another function, which sees parameters only.
+    `trip` gives trip numbers in the mirror; `separate` says that the mirror is another function, which sees parameters only, but not
+    those of `unseen`.
     """
 
     def __init__(
-        self, body: Region, structure: Structure, nests: Nests, trip: dict[Region, Value], separate: bool, lengths: Collection[Value]
-    ) -> None:
+        self, body: Region, structure: Structure, nests: Nests, trip: dict[Region, Value], separate: bool, lengths: Collection[Value],
+        unseen: Collection[Value] = (),
+    ) -> None:  # fmt: skip
         self.body, self.structure, self.nests, self.trip, self.separate = body, structure, nests, trip, separate
-        self.own = set(structure.home)
+        self.own, self.unseen = set(structure.home), unseen
         self.clobber = Clobber(body, structure, lengths)
         self.stored: set[Value] = set()
         self.kept_in = self._kept_in_memory()
@@ -56,6 +58,8 @@ class Choice:
     # -- what is possible ------------------------------------------------------------------------------------------------------
     def available(self, v: Value) -> bool:
         """Whether a value is at hand in the mirror without storing or computing it."""
+        if v in self.unseen:
+            return False
         if v.constant is not None or v not in self.own:
             return True
         home = self.structure.home[v]

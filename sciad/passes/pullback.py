@@ -67,8 +67,8 @@ def split_pullback(body: Region, wrt: Sequence[Value], output: Value, tape: Valu
     """Primal and reverse sweep as two regions that share a float64 tape of constant size; None where the size is not constant.
 
     `output` is the buffer parameter whose final contents have cotangents.  Gives the primal region (parameters of `body`, then the tape),
-    the reverse region (the same parameters, then a shadow for each buffer of `wrt` and for `output`; results: the cotangents of the scalars
-    of `wrt`), the shadows, and the number of entries of the tape.  `body` is used up.
+    the reverse region (the same parameters, but `output` unused, then a shadow for each buffer of `wrt` and for `output`; results: the
+    cotangents of the scalars of `wrt`), the shadows, and the number of entries of the tape.  `body` is used up.
     """
     structure = Structure(body)
     activity = Activity(structure, wrt, [output])
@@ -85,7 +85,7 @@ def split_pullback(body: Region, wrt: Sequence[Value], output: Value, tape: Valu
     sweep.run([])
     scalars = [sweep.adjoints.get(p) or b.const(0, p.type) for p in wrt if not is_buffer(p.type)]
     mirror = b.leave(outer, scalars)
-    saver = Saver(body, structure, sweep.mirror, sweep.trip, tape)
+    saver = Saver(body, structure, sweep.mirror, sweep.trip, tape, unseen=[output])
     try:
         saver.run(mirror.ops, sweep.prologue)
     except NotStatic:

@@ -23,7 +23,8 @@ class Saver:
     """Resolves the references of a mirror to primal values.
 
     With `tape`, a buffer of constant size, the two sweeps become separate functions: everything that the mirror needs, except parameters,
-    goes through it, local memory included; `tape_size` is the number of its entries after `run`.  Raises NotStatic where that cannot be.
+    goes through it, local memory included; `tape_size` is the number of its entries after `run`.  The mirror then does not get the
+    parameters `unseen`.  Raises NotStatic where that cannot be.
     """
 
     def __init__(
@@ -34,12 +35,13 @@ class Saver:
         trip: dict[Region, Value],
         tape: Value | None = None,
         lengths: Collection[Value] = (),
+        unseen: Collection[Value] = (),
     ) -> None:
         self.body, self.structure, self.trip = body, structure, trip
         self.resolved: dict[Value, Value] = {}
         self.patches = Patches(mirror)
         nests = Nests(body, structure, constant=tape is not None)
-        self.choice = Choice(body, structure, nests, trip, tape is not None, lengths)
+        self.choice = Choice(body, structure, nests, trip, tape is not None, lengths, unseen)
         self.own = self.choice.own
         self.layout = Layout(body, nests, self.patches, trip, self.value, tape)
         self.memory = LocalMemory(nests, self.patches, self.layout, trip)

@@ -133,6 +133,37 @@ def test_arrays_that_loops_rebind():
     np.testing.assert_allclose(p_bar[0], by_a, rtol=1e-8)
 
 
+def affine(t, y, W, b):
+    return np.tanh(y @ W.T + b)
+
+
+def running(out, t, y, W):
+    out[0] = np.sin(y[0])
+    for i in range(1, y.shape[0]):
+        out[i] = np.tanh(out[i - 1] * y[i]) + W[i, i]
+
+
+@pytest.mark.parametrize(
+    ("fun", "y", "args"),
+    [(dense, RNG.normal(size=40), (RNG.normal(size=(40, 40)) / 6,)),
+     (affine, RNG.normal(size=(1, 40)), (RNG.normal(size=(40, 40)) / 6, 0.1)),
+     (affine, RNG.normal(size=(3, 5)), (RNG.normal(size=(5, 5)), RNG.normal(size=5))), (running, RNG.normal(size=6), (np.ones((6, 6)),))],
+)  # fmt: skip
+def test_reverse_does_not_look_at_the_result(fun, y, args, rng):
+    """Values that the function leaves in its result are not there in the reverse sweep: products with J^T, with and without parameters."""
+    field = Field(fun, y.shape, args, inplace=fun is running)
+    n, p = field.n, field.pack(field.leaves(args))
+    jac, dy, seed = np.empty((n, n)), np.empty(n), rng.standard_normal(n)
+    call(field.jac, T, y, p, jac)
+    aug, rev, size = field.state_reverse
+    for sweep, tape in ((field.rev, np.empty(field.tape_size)), (rev, np.empty(size))):
+        call(field.aug if sweep == field.rev else aug, T, y, p, dy, tape)
+        dy[:] = np.nan
+        y_bar, p_bar, t_bar = np.zeros(n), np.zeros(field.n_p), np.zeros(1)
+        call(sweep, T, y, p, tape, seed, *((y_bar, p_bar, t_bar) if sweep == field.rev else (y_bar, t_bar)))
+        np.testing.assert_allclose(y_bar, jac.T @ seed, rtol=1e-12, atol=1e-13)
+
+
 def test_autonomous():
     assert Field(rober, (3,), CASES["rober"][2]).autonomous
     assert not Field(reaction, (9,), (0.7,)).autonomous

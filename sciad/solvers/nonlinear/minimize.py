@@ -54,7 +54,7 @@ def minimize(
     shape = x0.shape or (1,)
     return Result({
         "x": np.reshape(out, shape), "fun": value, "jac": g.reshape(shape), "success": bool(found.success), "status": int(found.status),
-        "message": str(found.message), "nfev": int(found.nfev), "njev": int(found.njev), "nit": int(found.nit),
+        "message": str(found.message), "nfev": int(found.nfev), "njev": int(found.get("njev", 0)), "nit": int(found.get("nit", 0)),
     })  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from sciad.tape import array, is_traced, value_of
 __all__ = ["Solved", "register_rules", "find_rule", "as_args", "start"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Solved:
     """``f(x, *args) = 0``, or ``f(x, *args) = x`` where `fixed`, with its solution.
 

@@ -48,6 +48,8 @@ class Result:
 class Converged(Result):
     """The result of a solve that converged; fields that repeated small solves hardly use are made when first asked for."""
 
+    success = True
+
     def __init__(self, x: Any, fun: Any, counts: int) -> None:  # by attributes: no dict has to be made
         self.x = x
         self.fun = fun

@@ -63,9 +63,9 @@ def _general(
     shape = x0.shape
     system = system_of(fun, shape, args)
     leaves = args if system.direct else system.field.leaves(args, fun)
+    if options is not None:  # a copy: the caller's may change
+        options = {name: tuple(value) if isinstance(value, (list, np.ndarray)) else value for name, value in options.items()}
     key: Any = method if tol is None and options is None else (method, tol, *sorted(options.items() if options else ()))
-
-    options = None if options is None else dict(options)  # the caller's may change
 
     def make() -> Workspace:
         return _prepared(system, method, tol, options or {})
@@ -112,10 +112,10 @@ def _record(
 ) -> Result:
     """Let the solution be a node of the tape."""
     solved = Solved(system, fun, args, leaves, space.p.copy(), x, x0, False, float(space.reals[s.XTOL]), int(space.counts[2]))
-    if not result["success"]:
+    if not result.success:
         raise SolveError(f"{solved.name}, to be differentiated, was not found: {result['message']}")
     x = find_rule(adjoint).attach(solved)
-    result["x"] = x if system.shape else x.reshape((1,))
+    result.x = x if system.shape else x.reshape((1,))
     return result
 
 

@@ -120,6 +120,7 @@ def test_brent():
     assert result.success
     assert result.njev == 0
     np.testing.assert_allclose(result.x, 2.0945514815423265, rtol=4e-16)
+    assert root(cubic, 2.0, 5.0, options={"bracket": [0, 10]}).x == result.x
     assert root(cubic, 2.0, 5.0, "brentq", options={"bracket": (2.0945514815423265, 3.0)}).success
     refused = root(cubic, 2.0, 5.0, "brent", options={"bracket": (3.0, 10.0)})
     assert not refused.success
