@@ -6,8 +6,9 @@ import os
 from functools import cache
 from typing import Any
 
-from sciad.adjoints.primal import SolveFailed
-from sciad.solvers.auto import Auto, choose
+from sciad.adjoints.primal import SolveFailed, forward_solve
+from sciad.adjoints.tangent import RECORDS
+from sciad.solvers.auto import Auto
 from sciad.solvers.explicit import ERK
 from sciad.solvers.methods import find_method
 from sciad.solvers.rhs import Rhs
@@ -21,8 +22,8 @@ FEWEST = 10  # checkpoints, whatever the bound
 def bounded_forward(discrete: Any, rhs: Rhs, t_span, y0, p, t_eval, options: dict[str, Any] | None, memory: int) -> tuple[Any, Any]:
     """`forward` of a discrete adjoint that keeps at most so many bytes of states and tapes, or `FEWEST` states where these are more.
 
-    A solve whose steps would keep more is given up where they do, and begun anew with as many checkpoints as fit; a solve that chooses
-    its method then takes the stiff one throughout if it had met stiffness.
+    A solve whose steps would keep more is given up where they do, and begun anew with as many checkpoints as fit.  One that chooses its
+    method is first done without a record, to see whether it meets stiffness, and takes the stiff one throughout if so.
     """
     options = dict(options or {})
     method = find_method(options.get("method", "Tsit5"))
@@ -34,9 +35,10 @@ def bounded_forward(discrete: Any, rhs: Rhs, t_span, y0, p, t_eval, options: dic
     except SolveFailed as error:
         if error.solution.status != Status.TOO_MANY_STEPS:
             raise
-        pieces = error.solution.pieces
     if isinstance(method, Auto):
-        options["method"] = choose(method, rhs.n, options.get("rtol", 1e-3))[any(piece.method.implicit for piece in pieces)]
+        plain = {name: value for name, value in options.items() if name not in ("method", *RECORDS)}
+        pieces = forward_solve(rhs, t_span, y0, p, method, t_eval, plain, with_mass=True).pieces
+        options["method"] = next((piece.method for piece in pieces if piece.method.implicit), pieces[0].method)
     multistep = getattr(find_method(options.get("method", "Tsit5")), "multistep", False)
     checkpoints = max(memory // (8 * rhs.n * (6 if multistep else 1)), FEWEST)
     return type(discrete)("auto", checkpoints).unbounded(rhs, t_span, y0, p, t_eval, options)
