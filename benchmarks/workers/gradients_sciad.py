@@ -44,4 +44,5 @@ def main(problem, method, adjoint, mode="serve"):
         serve(lambda: gradient(p, y0), report)
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

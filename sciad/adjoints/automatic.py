@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 
+from sciad.adjoints.bounded import available_memory
 from sciad.adjoints.discrete import Discrete, Residuals
 from sciad.adjoints.forward import Forward, Sensitivities
 from sciad.adjoints.gauss import Gauss
@@ -35,10 +37,14 @@ class Automatic:
     2. Rosenbrock steps where f has no second derivatives to offer (it runs in Python), and implicit methods from elsewhere: `Gauss`, piece
        by piece with a reverse solve of the same kind.
     3. As 2, with a mass matrix: `Forward` for up to `FEW` states and parameters, else `Gauss`.
+
+    ``memory``: bytes that the steps of 1 may take before they are begun anew with checkpoints (`bounded_forward`); None: a quarter of what
+    was free at the first solve.
     """
 
     discrete: Discrete = Discrete()
     gauss: Gauss = Gauss()
+    memory: int | None = None
 
     def forward(self, rhs: Rhs, t_span, y0, p, t_eval=None, options: dict[str, Any] | None = None):
         """Solve, and keep what `backward` needs; options as for `integrate`.  SolveError if the solve fails."""
@@ -47,10 +53,10 @@ class Automatic:
         if (options or {}).get("mass") is not None:
             taken = METHODS["Rodas5P"] if isinstance(method, Auto) else method
             known = has_transpose(taken, mass=True) and _transposable(rhs, taken)
-            chosen = self.discrete if known else Forward() if rhs.n + rhs.n_p <= FEW else self.gauss
+            chosen = self._bounded() if known else Forward() if rhs.n + rhs.n_p <= FEW else self.gauss
             return chosen.forward(rhs, t_span, y0, p, t_eval, options)
         if not stiff.implicit or has_transpose(stiff):
-            solved = self.discrete.forward(rhs, t_span, y0, p, t_eval, options)
+            solved = self._bounded().forward(rhs, t_span, y0, p, t_eval, options)
             if isinstance(solved[1], Residuals) or all(_transposable(rhs, piece.method) for piece in solved[1].pieces):
                 return solved
             return self.gauss.forward(rhs, t_span, y0, p, t_eval, options)
@@ -64,7 +70,7 @@ class Automatic:
 
     def planned(self, rhs: Rhs, method: Any) -> str | None:
         """As `Discrete.planned`, where that is what is chosen."""
-        return self.discrete.planned(rhs, method) if _transposable(rhs, method) else None
+        return self.discrete.planned(rhs, method) if self.memory is None and _transposable(rhs, method) else None
 
     def residuals(self, *given: Any) -> Residuals | PiecewiseResiduals:
         """As `Discrete.residuals`."""
@@ -85,12 +91,12 @@ class Automatic:
     def which(self, residuals: Residuals | PiecewiseResiduals | Trajectory | Sensitivities) -> str:
         """The name of the adjoint that was chosen, and why."""
         if isinstance(residuals, Residuals):
-            return f"discrete: every step was one of {residuals.method.name}, whose transpose is known"
+            return f"discrete: every step was one of {residuals.method.name}, whose transpose is known{_kept(residuals)}"
         if isinstance(residuals, Sensitivities):
             return f"forward: a mass matrix, and {NO_SECOND}, or steps whose transposes are not known with one"
         names = ", ".join(dict.fromkeys(piece.method.name for piece in residuals.pieces))
         if isinstance(residuals, PiecewiseResiduals):
-            return f"discrete: the steps were those of {names}, whose transposes are known"
+            return f"discrete: the steps were those of {names}, whose transposes are known{_kept(residuals)}"
         return f"gauss: the steps were those of {names}, and their transposes are not all known"
 
     def foresee(self, rhs: Rhs, methods: Sequence[Any], mass: bool) -> tuple[str, str]:
@@ -102,10 +108,24 @@ class Automatic:
             return "forward", f"a mass matrix, and {NO_SECOND}, or steps whose transposes are not known with one"
         return "gauss", f"the steps were those of {names}, and their transposes are not all known"
 
+    def _bounded(self) -> Discrete:
+        return within(self.discrete, available_memory() // 4 if self.memory is None else self.memory)
+
     def _chosen(self, residuals: Residuals | PiecewiseResiduals | Trajectory | Sensitivities) -> Discrete | Gauss | Forward:
         if isinstance(residuals, Sensitivities):
             return Forward()
         return self.gauss if isinstance(residuals, Trajectory) else self.discrete
+
+
+def _kept(residuals: Residuals | PiecewiseResiduals) -> str:
+    count = residuals.checkpoints
+    return "" if count is None else f"; they asked for more memory than the bound, so at most {count} states are kept and steps taken again"
+
+
+@cache
+def within(discrete: Discrete, memory: int) -> Discrete:
+    """The same adjoint with a bound of memory, unless it has checkpoints or a bound of its own."""
+    return discrete if discrete.checkpoints is not None or discrete.memory is not None else replace(discrete, memory=memory)
 
 
 def _transposable(rhs: Rhs, method: Any) -> bool:

@@ -18,7 +18,7 @@ from sciad.solvers.bdf.ndf import KAPPA
 from sciad.solvers.record import Steps
 from sciad.solvers.rhs import Rhs
 
-__all__ = ["TABLE_SHAPES", "ndf_defects", "ndf_inverses", "ndf_step", "ndf_tables", "refuse_mass_of_ndf"]
+__all__ = ["TABLE_SHAPES", "ndf_defects", "ndf_inverses", "ndf_step", "ndf_tables"]
 
 #: respaced, gamma_j / alpha, which D_j the step leaves, 1 / alpha, and whether D_1 is h f(t, y)
 TABLE_SHAPES = ((5, 5), (5,), (5,), (1,), (1,))
@@ -86,9 +86,3 @@ def ndf_defects(rhs: Rhs, steps: Steps, p: np.ndarray, y: np.ndarray, start: np.
     d[:, 0] += begins * h * saved_derivatives(rhs, steps.times[:-1], begin, p)
     base = begin + d.sum(axis=1) - np.einsum("kj,kjn->kn", psi, d)
     return end - base - scale * h * saved_derivatives(rhs, steps.times[:-1] + steps.sizes, end, p)
-
-
-def refuse_mass_of_ndf(mass: np.ndarray | None) -> None:
-    """SolveError for a mass matrix, which the source of these steps does not know."""
-    if mass is not None:
-        raise SolveError("steps of NDF with a mass matrix are not taken again one by one; use Rodas5P or RadauIIA5")

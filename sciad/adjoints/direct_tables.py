@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sciad.adjoints.direct_ndf import TABLE_SHAPES, ndf_tables, refuse_mass_of_ndf
+from sciad.adjoints.direct_ndf import TABLE_SHAPES, ndf_tables
 from sciad.solvers.bdf.ndf import Ndf
 from sciad.solvers.explicit import ERK
 from sciad.solvers.radau import Radau
@@ -50,7 +50,6 @@ def _matrix(rows: Any, size: int) -> np.ndarray:
 def step_tables(method: Any, steps: Steps, mass: np.ndarray | None, n: int) -> np.ndarray:
     """What the source of a step takes, rows for the steps; the last one is that of all that follow."""
     if isinstance(method, Ndf):
-        refuse_mass_of_ndf(mass)
         return ndf_tables(steps)
     first = np.concatenate([x.ravel() for x in tables_of(method, np.eye(n) if mass is None else mass)])
     if not isinstance(method, Sdirk):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sciad.adjoints.bounded import bounded_forward
 from sciad.adjoints.direct import curvature
 from sciad.adjoints.primal import forward_solve
 from sciad.adjoints.stiff import PiecewiseResiduals, has_transpose, reverse_pieces, solve_pieces
@@ -31,7 +32,8 @@ class Discrete:
 
     ``store``: "tapes" keeps what the reverse of the right-hand side needs of every stage, "states" keeps the state of every step
     and takes each step again on the way back; "auto" is "tapes" unless they are large.  ``checkpoints``: keep at most so many
-    states (at least 2) and take stretches of steps again, with binomial checkpointing inside them.
+    states (at least 2) and take stretches of steps again, with binomial checkpointing inside them.  ``memory``: bytes that states and
+    tapes may take; a solve with t_eval whose steps ask for more is begun anew with checkpoints (`bounded_forward`).
 
     Times: steps are frozen, so a saved time has the time derivative of the dense output there, or f where it falls on the end
     of a step or on t0; t0 and t1 have those of the exact flow, -f(t0, y0) . y0_bar, and f(t1, y1) . y1_bar if every step is saved
@@ -40,9 +42,16 @@ class Discrete:
 
     store: str = "auto"
     checkpoints: int | None = None
+    memory: int | None = None
 
     def forward(self, rhs: Rhs, t_span, y0, p, t_eval=None, options: dict[str, Any] | None = None) -> tuple[RawSolution, Residuals]:
         """Solve, and keep what `backward` needs; options as for `integrate`.  SolveError if the solve fails."""
+        if self.memory is not None:
+            return bounded_forward(self, rhs, t_span, y0, p, t_eval, options, self.memory)
+        return self.unbounded(rhs, t_span, y0, p, t_eval, options)
+
+    def unbounded(self, rhs: Rhs, t_span, y0, p, t_eval=None, options: dict[str, Any] | None = None) -> tuple[RawSolution, Residuals]:
+        """`forward` without a look at `memory`."""
         options = dict(options or {})
         method = find_method(options.pop("method", "Tsit5"))
         if self.checkpoints is not None:
@@ -52,7 +61,7 @@ class Discrete:
         if not isinstance(method, ERK):
             return solve_pieces(rhs, t_span, y0, p, method, t_eval, options)
         if self.checkpoints is None:
-            options["store"] = self._store(rhs, method)
+            options["store"] = self.store_of(rhs, method)
         solution = forward_solve(rhs, t_span, y0, p, method, t_eval, options)
         wanted = None if t_eval is None else solution.t
         y0, p = np.array(y0, np.float64), np.array(p, np.float64)
@@ -60,9 +69,9 @@ class Discrete:
 
     def planned(self, rhs: Rhs, method: Any) -> str | None:
         """What solves by a method must record to be planned ahead (see `sciad.solvers.plan`); None: these cannot be."""
-        if self.checkpoints is not None or (method.implicit and not has_transpose(method)):
+        if self.checkpoints is not None or self.memory is not None or (method.implicit and not has_transpose(method)):
             return None
-        return "states" if method.implicit else self._store(rhs, method)
+        return "states" if method.implicit else self.store_of(rhs, method)
 
     def residuals(self, pieces: tuple[Piece, ...], t, every_step: bool, ys, y0, p) -> Residuals | PiecewiseResiduals:
         """What `backward` needs of a solve that was planned; the arrays belong to it."""
@@ -102,7 +111,8 @@ class Discrete:
         """What second derivatives need, see `sciad.adjoints.replay`."""
         return curvature(rhs, *problem)
 
-    def _store(self, rhs: Rhs, method: ERK) -> str:
+    def store_of(self, rhs: Rhs, method: ERK) -> str:
+        """What is kept of every step of an explicit method: "tapes" or "states"."""
         if self.store not in ("auto", "tapes", "states"):
             raise ValueError(f"store must be 'auto', 'tapes' or 'states', not {self.store!r}")
         if self.store != "auto":

@@ -16,7 +16,15 @@ from sciad.solvers.mass import slope
 from sciad.solvers.rhs import Rhs
 from sciad.solvers.status import Status
 
-__all__ = ["forward_solve", "refuse_mass", "state_derivative", "saved_derivatives"]
+__all__ = ["SolveFailed", "forward_solve", "refuse_mass", "state_derivative", "saved_derivatives"]
+
+
+class SolveFailed(SolveError):
+    """The solve to be differentiated failed; `solution` is what it has done."""
+
+    def __init__(self, solution: RawSolution) -> None:
+        super().__init__(f"the solve to be differentiated failed: {solution.message}")
+        self.solution = solution
 
 
 def forward_solve(rhs: Rhs, t_span, y0, p, method: Any, t_eval, options: dict[str, Any], with_mass: bool = False) -> RawSolution:
@@ -33,7 +41,7 @@ def forward_solve(rhs: Rhs, t_span, y0, p, method: Any, t_eval, options: dict[st
     if solution.status == Status.INTERRUPTED:
         raise KeyboardInterrupt
     if not solution.success:
-        raise SolveError(f"the solve to be differentiated failed: {solution.message}")
+        raise SolveFailed(solution)
     return solution
 
 

@@ -167,6 +167,11 @@ class EventRun:
         event = occurrence.event
         if not is_traced(y) and not any(map(is_traced, event.leaves)):
             return occurrence.t, y
+        if any(is_traced(x) and is_traced(x.value) for x in (y, *event.leaves)):
+            raise SolveError(
+                f"second derivatives through event `{event.name}` at t = {occurrence.t!r} are not known, as its time depends on what is "
+                "differentiated; take differences of gradients, or pass the event's time in and solve piece by piece with constant times"
+            )
         state = np.array(value_of(y), float).reshape(-1)
         f = self.slope(occurrence.t, state)
         g_t, g_y, g_p = _partials(event, occurrence.t, state)

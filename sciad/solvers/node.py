@@ -78,11 +78,14 @@ class SolveNode:
         y0_dot, p_dot = self._vectors(dots)
         span_dot = float(full[1] or 0.0), float(full[2] or 0.0)
         given, options = self.problem, self.problem[4]
-        if given[3] is None and not any(span_dot):  # a solve with tangents may take other steps: ask for the states at these
+        times_dot = full[3]
+        if given[3] is None:  # a solve with tangents may take other steps: ask for the states at these, the first and last of which move
             given = (*given[:3], self.raw.t, options)
-        ys_dot = self.guarded(self.adjoint.jvp, *given, y0_dot, p_dot, span_dot, full[3])[1]
-        if len(ys_dot) != len(self.raw.ys):
-            raise SciadError("forward derivative of every accepted step with respect to t_span; give t_eval")
+            if any(span_dot):
+                times_dot = np.zeros(len(self.raw.t))
+                times_dot[0] += span_dot[0]
+                times_dot[-1] += span_dot[1] if len(times_dot) > 1 else 0.0
+        ys_dot = self.guarded(self.adjoint.jvp, *given, y0_dot, p_dot, span_dot, times_dot)[1]
         return self._shaped(ys_dot)
 
     def second(self, dots: Any, ys_bar: Any, ys_bar_dot: Any = None) -> tuple[list, list, np.ndarray]:

@@ -70,7 +70,7 @@ class Record:
     def __init__(self, slots: np.ndarray, store: int, limit: int, multistep: bool = False, rows: int = 0) -> None:
         """`rows`: make room for so many at least; at first it is little."""
         self.limit, self.store, self.multistep = limit, store, multistep
-        self.orders = np.empty(128) if multistep and store > 0 else None
+        self.orders = np.empty(max(rows, 128)) if multistep and store > 0 else None  # as many as times
         slots[ORDERS] = 0 if self.orders is None else self.orders.ctypes.data
         if store == 0:
             self.times, self.states = NO_TIMES, NO_STATES

@@ -198,6 +198,22 @@ def test_gradient_of_a_state_saved_on_the_event_time():
     np.testing.assert_allclose(found, [-np.exp(-0.7), np.exp(-1.4) - 2 * 0.7 * np.exp(-1.4)], rtol=1e-8)
 
 
+@pytest.mark.parametrize("what", ["time", "state", "later state"])
+def test_second_derivatives_through_events_are_refused(what):
+    """f and g are taken at the values, not on the tape, so that the second derivative would lack their own."""
+
+    def loss(x):
+        hit = event(lambda t, y, a: y[0] - 0.5, terminal=what != "later state", apply=lambda t, y, a: 2.0 * y)
+        sol = sciad.solve_ivp(lambda t, y, a: -a * y, (0.0, 2.0), x[:1], args=(x[1],), events=hit, **TIGHT)
+        return sol.t_events[0][0] if what == "time" else sol.y[0, -1]
+
+    x = np.array([1.0, 0.9])
+    assert np.all(np.isfinite(sciad.grad(loss)(x)))
+    for outer in (sciad.jacfwd, sciad.jacrev):
+        with pytest.raises(sciad.SolveError, match=r"second derivatives through event .* differences of gradients"):
+            outer(sciad.grad(loss))(x)
+
+
 def test_time_of_a_touch_has_no_derivative():
     touch = event(lambda t, y: (y[0] - 1.0) ** 3, terminal=True)
 
