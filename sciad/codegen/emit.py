@@ -115,6 +115,11 @@ class Emitter(Scalars, Memory):
         else:
             self.put(f"{self.name(value)} = {strip(text)}", op.line)
 
+    def _part(self, op: Op) -> None:
+        names = [self.name(r) for r in op.results]
+        left = f"{', '.join(names)}{',' if len(names) == 1 else ''} = " if names else ""
+        self.put(f"{left}{op.attributes['name']}({', '.join(strip(self.name(a)) for a in op.args)})")
+
     def _check(self, op: Op) -> None:
         exception = op.attributes["exception"]
         kind = getattr(builtins, exception, None)
