@@ -189,6 +189,8 @@ def memory() -> str:
     titles = {
         "lorenz96": "K1 with 200 000 steps: one row of 40 a step",
         "loop": "scalar loop of 1e7 steps, stored: one number a step",
+        "lorenz96_stretches": "K1 over sciad.checkpoint(range(200 000)): two rows kept and one on tape, 448 times each",
+        "loop_stretches": "scalar loop over sciad.checkpoint(range(1e7)): two square roots",
         "segments": "the same in 3163 compiled calls on the tape, each run again: two square roots",
     }
     rows = []
