@@ -189,6 +189,8 @@ def memory() -> str:
     titles = {
         "lorenz96": "K1 with 200 000 steps: one row of 40 a step",
         "loop": "scalar loop of 1e7 steps, stored: one number a step",
+        "lorenz96_stretches": "K1 over sciad.checkpoint(range(200 000)): two rows kept and one on tape, 448 times each",
+        "loop_stretches": "scalar loop over sciad.checkpoint(range(1e7)): two square roots",
         "segments": "the same in 3163 compiled calls on the tape, each run again: two square roots",
     }
     rows = []
@@ -201,6 +203,33 @@ def memory() -> str:
     return harness.table(("memory of a gradient", "MB", "theory, MB", "s"), rows)
 
 
+def compile_times(names: list[str], rounds: int) -> str:
+    """Processor seconds of cold first calls, and of numba for the kernel and a gradient without sciad's intrinsics; least of some runs."""
+    rows, found = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            problem = Path(folder) / f"{name}.npz"
+            make_problem(problem, name)
+            source = _compile_worker(problem, name, "source")
+            ours, numba = [], []
+            for _ in range(rounds):
+                ours.append(float(_compile_worker(problem, name, "sciad")))
+                numba.append(float(_compile_worker(problem, name, "numba", source)))
+            found.append(min(ours) / min(numba))
+            rows.append((f"{name} {TITLES[name]}", f"{min(ours):.2f}", f"{min(numba):.2f}", f"{found[-1]:.2f}"))
+    mean = math.exp(statistics.fmean(map(math.log, found)))
+    title = ("cold, processor seconds", "sciad: to the first gradient", "numba: primal and gradient sources", "ratio")
+    return f"{harness.table(title, rows)}\n\nGeometric mean {mean:.2f}, worst {max(found):.2f}"
+
+
+def _compile_worker(problem: Path, name: str, how: str, text: str = "") -> str:
+    with tempfile.TemporaryDirectory() as cache:
+        paths = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
+        environment = {**os.environ, "PYTHONPATH": paths, "SCIAD_CACHE_DIR": cache}
+        command = [sys.executable, "workers/ad_compile.py", str(problem), name, how]
+        return subprocess.run(command, cwd=HERE, env=environment, input=text, capture_output=True, text=True, check=True).stdout
+
+
 def main() -> None:
     """Run the kernels one after the other and keep the text."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -208,7 +237,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seconds", type=float, default=0.1, help="of each library in each round")
     parser.add_argument("--memory", action="store_true", help="the memory of tapes instead")
+    parser.add_argument("--compile", action="store_true", help="the time of cold first calls, against numba's, instead")
     options = parser.parse_args()
+    if options.compile:
+        print(compile_times(options.kernels, min(options.rounds, 3)))
+        return
     if options.memory:
         print(memory())
         return

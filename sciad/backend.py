@@ -32,6 +32,7 @@ from sciad.backend_pipeline import GeneratedCode, GeneratedPart, HandWritten, Pa
 __all__ = [
     "njit",
     "kernel",
+    "part",
     "cfunc",
     "kernel_signature",
     "call_address",
@@ -88,6 +89,11 @@ def kernel(function=None, /, *, cache: bool = True):
 
     compiled._compiler._customize_flags = with_noalias
     return compiled
+
+
+def part(function):
+    """`njit` for parts of generated functions whose arrays may overlap."""
+    return njit(function, cache=False, pipeline_class=GeneratedPart)
 
 
 def cfunc(signature, *, cache: bool = True, **options):

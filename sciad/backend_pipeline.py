@@ -1,7 +1,8 @@
 """How numba compiles what sciad gives it: passes that have something to do, no code optimised twice.
 
-Generated code has one assignment for each variable outside loops, and no closures, comprehensions, array expressions, `with`, generators or
-literal containers; the passes for them take a fifth of numba's time.
+In generated code a variable has one type, and there are no closures, comprehensions, array expressions, `with`, generators or literal
+containers.  The passes for them take a fifth of numba's time; single assignment, which tells types of one name apart, takes time that
+grows with the square of the code.
 
 A function that compiled code calls is usually optimised and turned into machine code by itself, and once more in each library that it is
 linked into.  Those that nobody else calls (`Part`) leave out the first.
@@ -27,9 +28,7 @@ _PASSES = (
     (untyped_passes.FixupArgs, "fix up args"),
     (untyped_passes.IRProcessing, "processing IR"),
     (untyped_passes.GenericRewrites, "constant indices and exceptions"),
-    (untyped_passes.ReconstructSSA, "ssa"),
     (typed_passes.NopythonTypeInference, "type inference"),
-    (typed_passes.PreLowerStripPhis, "remove phis nodes"),
     (typed_passes.IRLegalization, "ensure IR is legal prior to lowering"),
     (typed_passes.AnnotateTypes, "annotate types"),
     (typed_passes.NativeLowering, "native lowering"),

@@ -84,7 +84,7 @@ class Function:
 
 #: Operations without effects whose value depends on nothing but the operands: free to move, merge, repeat and drop.
 PURE_STRUCTURE = {"const", "select", "cast"}
-EFFECTS = {"load", "store", "alloc", "check", "gemm", "call", "if", "for", "while"}
+EFFECTS = {"load", "store", "alloc", "check", "gemm", "call", "part", "if", "for", "while"}
 
 
 def PURE(op: Op) -> bool:

@@ -65,6 +65,10 @@ class _Poisoned:
         return getattr(np, name)
 
 
+def _kernel(function=None, cache=True):
+    return function or (lambda function: function)
+
+
 def _grown(tape, needed):
     larger = _Poisoned.empty(max(needed, 2 * tape.size), tape.dtype)
     larger[: tape.size] = tape
@@ -75,7 +79,8 @@ def _namespace() -> dict:
     plain = _plain(kernels)
     return {
         "np": _Poisoned(), "math": _math(), "vmath": _vmath(), "kernels": plain, "linear_kernels": _plain(linear_kernels),
-        "scalar_kernels": _plain(scalar_kernels), "gemm": plain.gemm, "grown": _grown, "njit": lambda f: f, "kernel": lambda f: f,
+        "scalar_kernels": _plain(scalar_kernels), "gemm": plain.gemm, "grown": _grown,
+        "njit": lambda f: f, "kernel": _kernel, "part": lambda f: f,
         "fast_add": lambda a, b: a + b, "_u": lambda i: i,
         "select": lambda c, a, b: a if c else b, "subarray": lambda a, start, n: a[start : start + n], "keep": lambda a: None,
         "stack_array": lambda n: np.full(n, np.nan), "empty": _Poisoned.empty, "zeros": np.zeros,

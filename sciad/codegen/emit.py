@@ -33,7 +33,7 @@ class Emitter(Scalars, Memory):
         self.on_check, self.stack, self.sums = on_check, stack, sums
         self.last_line = 0
         self.in_vector_loop = False
-        self.kept: dict[str, None] = {}  # arrays that others look into: alive to the end
+        self.kept: dict[str, None] = {}  # arrays that others look into: alive to the end of their region
         self.lasting: set[Value] = set()  # arrays that cannot be on the stack
         self.used: dict[Value, str] = {}  # tape -> the variable that counts its used entries
 
@@ -86,9 +86,13 @@ class Emitter(Scalars, Memory):
             self.uses[r] = self.uses.get(r, 0) + 2
 
     def region(self, region: Region) -> None:
-        """Emit the operations of a region."""
+        """Emit the operations of a region; arrays made in it that others look into live to its end."""
         for op in region.ops:
             self.op(op)
+        for name in [self.names[r] for op in region.ops for r in op.results if self.names.get(r) in self.kept]:
+            if name in self.kept:
+                self.put(f"keep({name})")
+                del self.kept[name]
 
     def finish(self, values: list[Value]) -> None:
         """Emit the return of the given values."""
@@ -114,6 +118,11 @@ class Emitter(Scalars, Memory):
             self.inline[value] = text
         else:
             self.put(f"{self.name(value)} = {strip(text)}", op.line)
+
+    def _part(self, op: Op) -> None:
+        names = [self.name(r) for r in op.results]
+        left = f"{', '.join(names)}{',' if len(names) == 1 else ''} = " if names else ""
+        self.put(f"{left}{op.attributes['name']}({', '.join(strip(self.name(a)) for a in op.args)})")
 
     def _check(self, op: Op) -> None:
         exception = op.attributes["exception"]

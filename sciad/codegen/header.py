@@ -10,7 +10,7 @@ __all__ = ["RESERVED", "header"]
 _NAMES = {
     "sciad": ("kernels", "linear_kernels", "scalar_kernels", "vmath"),
     "sciad.backend": (
-        "cfunc", "empty", "fast_add", "grown", "keep", "kernel", "kernel_signature", "njit", "select", "stack_array", "subarray",
+        "cfunc", "empty", "fast_add", "grown", "keep", "kernel", "kernel_signature", "njit", "part", "select", "stack_array", "subarray",
         "unsigned as _u", "view1d", "zeros",
     ),
     "sciad.kernels": ("gemm",),

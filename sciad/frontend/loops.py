@@ -36,10 +36,12 @@ def for_loop(ctx: Context, node: ast.For, live: set[str]) -> None:
         statements.bind(ctx, node.target, expressions.settle(ctx, iterator.item(k)))
         _run_body(ctx, node, live_inside)
 
+    if flow and iterator.checkpoint:
+        raise ctx.error("break, continue or return in a loop over sciad.checkpoint(...)", "write its trip as a function")
     if flow:
         _leaving_loop(ctx, names, body, lambda k: ctx.b.compare("less", k, iterator.length))
     else:
-        _counted(ctx, names, iterator.length, body)
+        _counted(ctx, names, iterator.length, body, {"checkpoint": "loop"} if iterator.checkpoint else {})
     _else(ctx, node, live)
 
 
@@ -251,7 +253,7 @@ def _contiguity(value: Any) -> list[bool]:
     return [c for child in children_of(value) for c in _contiguity(child)]
 
 
-def _counted(ctx: Context, names: list[str], length: Value, body) -> None:
+def _counted(ctx: Context, names: list[str], length: Value, body, attributes: dict[str, Any]) -> None:
     """A `for` whose trips are known when it starts."""
     if length.constant == 0:
         return
@@ -270,7 +272,7 @@ def _counted(ctx: Context, names: list[str], length: Value, body) -> None:
             break
     frame.env = before
     initial = carry.initial()
-    op = b.emit("for", [length, *initial], [p.type for p in params], [region])
+    op = b.emit("for", [length, *initial], [p.type for p in params], [region], **attributes)
     frame.env = {**before, **carry.environment(op.results)}
 
 

@@ -133,11 +133,15 @@ class Complex:
 
 @dataclass(eq=False)
 class Iterator_:
-    """Something a `for` runs over: `length` trips, `item(k)` gives the k-th; `static` items are unrolled."""
+    """Something a `for` runs over: `length` trips, `item(k)` gives the k-th; `static` items are unrolled.
+
+    `checkpoint`: the trips are run again on the way back.
+    """
 
     length: Value
     item: Callable[[Value], Any]
     static: int | None = None
+    checkpoint: bool = False
 
 
 @dataclass(eq=False)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from sciad.fold import fold
 from sciad.ir import Builder, Region, Value
 from sciad.passes.activity import Activity
+from sciad.passes.checkpoint import keep_states
 from sciad.passes.pin import pin
 from sciad.passes.reverse import Reverse
 from sciad.passes.save import Saver
@@ -32,6 +33,8 @@ def pullback(
     scalar of `wrt`.  `body` is used up.
     """
     structure = Structure(body)
+    if keep_states(body, structure):
+        structure = Structure(body)
     seeded = [body.results[k] for k in outputs]
     activity = Activity(structure, wrt, [*seeded, *inout])
     if pin(body, structure, activity):

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 
 from sciad.ir import PURE, Builder, Op, Region, Value, walk
 from sciad.passes.activity import Activity, rule_of
+from sciad.passes.checkpoint import stretch_mirror
 from sciad.passes.library import LibraryOp
 from sciad.passes.structure import Structure, carried
 from sciad.passes.symbol import partials
@@ -56,7 +57,8 @@ class Reverse:
         else:
             self.adjoints[v] = self.b.pure("fast_add" if v.type == F8 else "add", [before, contribution], v.type)
 
-    def _take(self, v: Value) -> Value | None:
+    def take(self, v: Value) -> Value | None:
+        """The adjoint of a scalar, which is then used up."""
         return self.adjoints.pop(v, None)
 
     def _scaled(self, g: Value, partial: Value | float, strong: bool) -> Value:
@@ -102,7 +104,7 @@ class Reverse:
                 self._op_pure(op)
 
     def _op_pure(self, op: Op) -> None:
-        g = self._take(op.result)
+        g = self.take(op.result)
         if g is None or op.name == "const":
             return
         b = self.b
@@ -144,7 +146,7 @@ class Reverse:
         self.add(divisor, self._scaled(self.b.pure("negative", [share], g.type), op.result, True))
 
     def _op_load(self, op: Op) -> None:
-        g = self._take(op.result)
+        g = self.take(op.result)
         buffer, index = op.args
         if g is None or not self.activity.active(buffer):
             return
@@ -216,7 +218,7 @@ class Reverse:
             used.update(dict.fromkeys(region.results))
         return [v for v in used if v not in inside and not is_buffer(v.type) and self.activity.active(v)]
 
-    def _has_work(self, regions: list[Region]) -> bool:
+    def has_work(self, regions: list[Region]) -> bool:
         """Whether anything inside touches the memory of active buffers."""
         return any(
             (op.name in ("load", "store") and self.activity.active(op.args[0]))
@@ -227,8 +229,8 @@ class Reverse:
         )
 
     def _op_if(self, op: Op) -> None:
-        seeds = [(k, g) for k, r in enumerate(op.results) if not is_buffer(r.type) and (g := self._take(r)) is not None]
-        if not seeds and not self._has_work(op.regions):
+        seeds = [(k, g) for k, r in enumerate(op.results) if not is_buffer(r.type) and (g := self.take(r)) is not None]
+        if not seeds and not self.has_work(op.regions):
             return
         free = self._free(op.regions)
         outside = self.adjoints
@@ -252,6 +254,9 @@ class Reverse:
         return found if found is not None else self.b.const(0, v.type)
 
     def _op_for(self, op: Op) -> None:
+        if op.attributes.get("kept") is not None:
+            stretch_mirror(self, op)
+            return
         self._loop(op, op.args[0], carried(op))
 
     def _op_while(self, op: Op) -> None:
@@ -260,8 +265,8 @@ class Reverse:
     def _loop(self, op: Op, trips: Value, groups: list) -> None:
         b, inner = self.b, op.regions[0]
         groups = [g for g in groups if not is_buffer(g[1].type) and self.activity.active(g[1])]
-        seeds = [self._take(g[3]) for g in groups]
-        if all(s is None for s in seeds) and not self._has_work([inner]):
+        seeds = [self.take(g[3]) for g in groups]
+        if all(s is None for s in seeds) and not self.has_work([inner]):
             return
         free = self._free([inner])
         start = [s if s is not None else b.const(0, g[1].type) for s, g in zip(seeds, groups)]

@@ -177,7 +177,7 @@ class _Rebuild:
             for initial, _, _, result in carried(op):
                 self.new[result] = self._get(initial)
             return
-        if self.unroll and length.constant is not None and worth_unrolling(op, length.constant):
+        if self.unroll and length.constant is not None and not op.attributes.get("checkpoint") and worth_unrolling(op, length.constant):
             self._write_out(op, length.constant)
             return
         self._loop(op, [length], 1)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sciad.errors import SciadError
+from sciad.frontend.checkpoint import lower_checkpoint
 from sciad.tape.core import Node, Trace, Variable, refresh, top_trace
 from sciad.tape.primitive import record
 from sciad.tape.saving import snapshot, value_of
@@ -22,7 +23,11 @@ def checkpoint(fun: Callable) -> Callable:
     """`fun`, run again in the reverse sweep instead of being remembered; traced values that it closes over are differentiated, too.
 
     `fun` must give the same result each time: SciadError where it does not (random numbers, or variables that have changed since).
+    In compiled functions ``for k in sciad.checkpoint(range(n))`` keeps about sqrt(n) states and runs sqrt(n) trips at a time again; on the
+    tape such a range is a range.
     """
+    if isinstance(fun, range):
+        return fun  # type: ignore[return-value]
 
     @functools.wraps(fun)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -103,3 +108,6 @@ def _recompute(trace: Trace, rerun: Callable, values: tuple, boundary: list[Node
         raise SciadError(f"checkpoint: {name} reads a traced array from outside that was written to since; pass it as an argument")
     found = sweep(order, seeded([(node, bar) for node, bar in zip(nodes, bars) if bar is not None]), start)
     return [found[node][0] if node in found else None for node in boundary]
+
+
+checkpoint.__sciad_lower__ = lower_checkpoint  # type: ignore[attr-defined]
