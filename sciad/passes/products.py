@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from sciad.fold import fold
 from sciad.ir import PURE, Builder, Op, Region, Value, substitute, walk
 from sciad.passes.affine import computed, outside, slopes, touched
+from sciad.passes.bounded import in_proportion
 from sciad.passes.polynomial import Facts, Polynomial
 from sciad.passes.structure import Structure
 from sciad.types import F8, I8
@@ -46,10 +47,13 @@ class _Plan:
     column: Op | None = None
 
 
-def raise_products(body: Region, nonnegative: Iterable[Value] = ()) -> bool:
-    """Raise sums of products, in place; whether anything was raised.  `nonnegative` are parameters that are never negative."""
+def raise_products(body: Region, nonnegative: Iterable[Value] = (), *, at_any_size: bool = False) -> bool:
+    """Raise sums of products, in place; whether anything was raised.
+
+    `nonnegative` are parameters that are never negative; `at_any_size`: even where that needs memory (see `bounded`).
+    """
     done = False
-    while (plan := _first(body)) is not None:
+    while (plan := _first(body, at_any_size)) is not None:
         _apply(body, plan, set(nonnegative))
         done = True
     return done
@@ -65,15 +69,21 @@ def large_enough(extents: Iterable[Value], *, vectors: bool = False) -> bool:
     return work >= LEAST_WORK
 
 
-def _first(body: Region) -> _Plan | None:
+def _first(body: Region, at_any_size: bool) -> _Plan | None:
     """The first sum that can be raised."""
     structure = Structure(body)
     for op in walk(body):
         found = _sum(op) if op.name == "for" else None
         plan = _plan(found, structure) if found is not None else None
-        if plan is not None:
+        if plan is not None and (at_any_size or plan.column is None or _in_proportion(plan, structure)):
             return plan
     return None
+
+
+def _in_proportion(plan: _Plan, structure: Structure) -> bool:
+    inner = plan.row if plan.loops[-1] is plan.column else plan.column
+    assert inner is not None
+    return in_proportion(plan.loops[-1], (inner.args[0], plan.sum.loop.args[0]), structure)
 
 
 def _sum(loop: Op) -> _Sum | None:
