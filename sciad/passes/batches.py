@@ -115,13 +115,16 @@ def _take_out(body: Region, product: Op, loop: Op, moving: tuple[int, Polynomial
     move_into(body, alloc, target, loop.regions[0].params[0])
 
 
-def move_into(body: Region, alloc: Op, target: Value, trip: Value) -> None:
-    """Memory made in each trip becomes the part of a larger one that starts at ``trip * size``."""
+def move_into(body: Region, alloc: Op, target: Value, trip: Value) -> tuple[Op, list[Op]]:
+    """Memory made in each trip becomes the part of a larger one from ``trip * size`` on; gives what computes that, and the new indices."""
     uses = parts_of(alloc.result, Structure(body))
     assert uses is not None
     start = Op("multiply", [trip, alloc.args[0]], [I8], (), {}, alloc.line)
     insert(body, alloc, [start], remove=True)
+    indices = []
     for op, position in uses:
         shifted = Op("add", [op.args[position], start.result], [I8], (), {}, op.line)
         insert(body, op, [shifted])
         op.args[position - 1 : position + 1] = [target, shifted.result]
+        indices.append(shifted)
+    return start, indices

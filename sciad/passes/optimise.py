@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from sciad.ir import Region, Value
 from sciad.passes.batches import batch_products
+from sciad.passes.distribute import distribute
 from sciad.passes.fuse import fuse
 from sciad.passes.hoist import hoist
 from sciad.passes.induction import close_counters
@@ -43,10 +44,15 @@ def optimise(body: Region, lengths: Iterable[Value] = ()) -> Region:
 
 def with_products(body: Region, lengths: Iterable[Value] = (), *, at_any_size: bool = False) -> Region:
     """The function with matrix products in the place of loops that compute them; `at_any_size`: what they need is kept in any case."""
-    products = raise_products(body, lengths, at_any_size=at_any_size)
-    body = verified(body, "products")
-    batches = batch_products(body, lengths, at_any_size=at_any_size)
-    return tidy(verified(body, "batches")) if products or batches else body
+    while True:
+        products = raise_products(body, lengths, at_any_size=at_any_size)
+        body = verified(body, "products")
+        batches = batch_products(body, lengths, at_any_size=at_any_size)
+        if products or batches:
+            body = tidy(verified(body, "batches"))
+        if not at_any_size or not distribute(body, lengths):
+            return body
+        body = tidy(verified(body, "distribute"))
 
 
 def improve_loops(body: Region, lengths: Iterable[Value] = ()) -> Region:

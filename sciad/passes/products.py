@@ -22,7 +22,7 @@ from sciad.passes.polynomial import Facts, Polynomial
 from sciad.passes.structure import Structure
 from sciad.types import F8, I8
 
-__all__ = ["raise_products", "large_enough", "insert", "trip_count"]
+__all__ = ["raise_products", "sum_of_products", "product_at", "large_enough", "insert", "trip_count"]
 
 _MIDDLING, _LONG, LEAST_WORK, LEAST_EXTENT = 32, 256, 4096, 4
 
@@ -73,7 +73,7 @@ def _first(body: Region, at_any_size: bool) -> _Plan | None:
     """The first sum that can be raised."""
     structure = Structure(body)
     for op in walk(body):
-        found = _sum(op) if op.name == "for" else None
+        found = sum_of_products(op) if op.name == "for" else None
         plan = _plan(found, structure) if found is not None else None
         if plan is not None and (at_any_size or plan.column is None or _in_proportion(plan, structure)):
             return plan
@@ -86,7 +86,7 @@ def _in_proportion(plan: _Plan, structure: Structure) -> bool:
     return in_proportion(plan.loops[-1], (inner.args[0], plan.sum.loop.args[0]), structure)
 
 
-def _sum(loop: Op) -> _Sum | None:
+def sum_of_products(loop: Op) -> _Sum | None:
     """The sum of products that a loop is."""
     inner = loop.regions[0]
     if len(loop.results) != 1 or loop.results[0].type != F8 or not all(PURE(op) or op.name == "load" for op in inner.ops):
@@ -111,7 +111,7 @@ def _plan(found: _Sum, structure: Structure) -> _Plan | None:
     region = structure.region_of[found.loop]
     while (loop := structure.owner[region]) is not None and loop.name == "for":
         loops.append(loop)
-        plan = _at(found, loops, structure, facts)
+        plan = product_at(found, loops, structure, facts)
         if plan is None:
             break
         best = plan
@@ -121,7 +121,7 @@ def _plan(found: _Sum, structure: Structure) -> _Plan | None:
     return best if best is not None and _worth(best) else None
 
 
-def _at(found: _Sum, loops: list[Op], structure: Structure, facts: Facts) -> _Plan | None:
+def product_at(found: _Sum, loops: list[Op], structure: Structure, facts: Facts) -> _Plan | None:
     """The product before the last of the loops; None where it cannot be there."""
     outer = loops[-1]
     memory = {structure.memory(load.args[0]) for load in found.loads}
