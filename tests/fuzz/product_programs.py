@@ -151,7 +151,7 @@ class ProductWriter(Writer):
                 self._sum(s, k, 3, j, self.element(v, (3, 5), k, j), f"{h}[{self.at(k, 3)}]")
                 self.put(f"{y}[{self.at(i, 3)}, {j}] = math.sin({s})")
                 if self.chance(0.3):
-                    self.put(f"{total} = 0.5 * {total} + {s} * {s}")
+                    self.put(f"{total} = 0.5 * {total} + math.sin({s})")
         self.scope.arrays[h] = (3,)
         self.scope.floats.append(total)
         self._folded(y)
