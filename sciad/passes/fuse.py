@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sciad.ir import PURE, Op, Region, Value, substitute, walk
-from sciad.passes.polynomial import Facts, combine
+from sciad.passes.polynomial import Facts, Polynomial, combine
 from sciad.passes.structure import Structure, writes
 from sciad.passes.trips import Trips, replaced
 from sciad.types import is_buffer
@@ -83,7 +83,7 @@ class _Fuse:
         facts = Facts()
         if not all(_same_trips(a, b) for a, b in zip(here, there)):
             return False
-        same = {b.regions[0].params[0]: {(a.regions[0].params[0],): 1} for a, b in zip(here, there)}
+        same: dict[Value, Polynomial] = {b.regions[0].params[0]: {(a.regions[0].params[0],): 1} for a, b in zip(here, there)}
         return not combine(replaced(facts.form(load.args[1]), same), facts.form(store.args[1]), -1)
 
     def _join(self, region: Region, position: int, follower: int) -> int:

@@ -92,7 +92,7 @@ def sum_of_products(loop: Op) -> _Sum | None:
     if len(loop.results) != 1 or loop.results[0].type != F8 or not all(PURE(op) or op.name == "load" for op in inner.ops):
         return None
     total, following = inner.params[1], inner.results[0].op
-    if following not in inner.ops or following.name not in ("add", "fast_add", "subtract"):  # type: ignore[union-attr]
+    if following not in inner.ops or following.name not in ("add", "fast_add", "subtract"):
         return None
     assert following is not None
     if following.args.count(total) != 1 or sum(op.args.count(total) for op in inner.ops) != 1:
