@@ -19,7 +19,7 @@ from sciad.frontend.lower import Kind, Lowered, kind_of, lower
 from sciad.frontend.source import python_function
 from sciad.ir import Region, walk
 from sciad.passes.forward import pushforward
-from sciad.passes.optimise import improve_loops, optimise
+from sciad.passes.optimise import improve_loops, optimise, with_products
 from sciad.passes.pullback import pullback
 from sciad.passes.simplify import simplify
 from sciad.passes.structure import Structure, writes
@@ -305,7 +305,7 @@ class Program(SecondOrder):
         return self._pullbacks[key]
 
     def _reverse_body(self, wrt: Sequence[int], inout: Sequence[int]) -> Region:
-        body = simplify(self.body)
+        body = with_products(simplify(self.body), self.lengths, at_any_size=True)
         params = [self.inputs[k].params[0] for k in wrt]
         done = pullback(body, params, self.seeded(), [self.inputs[k].params[0] for k in inout], self.lengths)
         return improve_loops(done, self.lengths)

@@ -46,7 +46,7 @@ def _vmath() -> types.SimpleNamespace:
 
 def _plain(module) -> types.SimpleNamespace:
     """The Python functions behind a module's compiled ones, calling each other."""
-    table = {**vars(module), "fast_add": lambda a, b: a + b, "_u": lambda i: i}
+    table = {**vars(module), "fast_add": lambda a, b: a + b, "_u": lambda i: i, "empty": _Poisoned.empty}
     for name, thing in vars(module).items():
         function = getattr(thing, "py_func", None)
         if function is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from fuzz.check import Useless, arguments, check, module
+from fuzz.product_programs import product_program
 from fuzz.programs import program, programs
 from fuzz.regressions import REGRESSIONS
 from hypothesis import HealthCheck, assume, given, settings
@@ -12,6 +13,7 @@ from interpret import interpreted
 
 import sciad
 from sciad import verify
+from sciad.passes import products, unroll
 
 
 @pytest.fixture
@@ -35,6 +37,22 @@ def test_seeded(first, verified):
             except Useless:
                 continue
     assert held >= 20
+
+
+@pytest.mark.parametrize("first", range(0, 60, 20))
+def test_products_and_what_looks_like_them(first, verified, monkeypatch):
+    """Products of any size are raised, which in small programs would not be worth it, and no loop is written out."""
+    monkeypatch.setattr(products, "LEAST_WORK", 0)
+    monkeypatch.setattr(products, "LEAST_EXTENT", 1)
+    monkeypatch.setattr(unroll, "MAX_TRIPS", 0)
+    held = 0
+    with interpreted():
+        for seed in range(first, first + 20):
+            try:
+                held += check(product_program(seed), f"product_{seed}", seed) == "held"
+            except Useless:
+                continue
+    assert held >= 15
 
 
 @settings(max_examples=15, suppress_health_check=list(HealthCheck))

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from sciad.fold import fold
 from sciad.ir import Builder, Op, Region, Value, walk
 from sciad.passes.affine import computed, outside, slopes, touched
+from sciad.passes.bounded import in_proportion
 from sciad.passes.polynomial import Facts, Polynomial
 from sciad.passes.products import insert, large_enough, trip_count
 from sciad.passes.structure import Structure, reads, writes
@@ -21,22 +22,24 @@ __all__ = ["batch_products", "move_into", "parts_of"]
 _A, _B, _C = 0, 4, 8  # where the operands of a product start among its arguments: buffer, offset, strides of rows and columns
 
 
-def batch_products(body: Region, nonnegative: Iterable[Value] = ()) -> bool:
-    """Take products out of loops, in place; whether any was."""
+def batch_products(body: Region, nonnegative: Iterable[Value] = (), *, at_any_size: bool = False) -> bool:
+    """Take products out of loops, in place; whether any was.  `at_any_size`: even where that needs memory (see `bounded`)."""
     known, done = set(nonnegative), False
-    while (found := _first(body, known)) is not None:
+    while (found := _first(body, known, at_any_size)) is not None:
         found()
         done = True
     return done
 
 
-def _first(body: Region, known: set[Value]):
+def _first(body: Region, known: set[Value], at_any_size: bool):
     """The change for the first product that can leave its loop."""
     structure = Structure(body)
     for op in walk(body):
         loop = structure.owner[structure.region_of[op]] if op.name == "gemm" else None
         if loop is not None and loop.name == "for" and (moving := _moving(op, loop, structure)) is not None:
-            return lambda: _take_out(body, op, loop, moving, known)
+            rows = moving[0] == _A
+            if at_any_size or in_proportion(loop, (op.args[14 if rows else 12], op.args[13]), structure):
+                return lambda: _take_out(body, op, loop, moving, known)
     return None
 
 
@@ -112,13 +115,16 @@ def _take_out(body: Region, product: Op, loop: Op, moving: tuple[int, Polynomial
     move_into(body, alloc, target, loop.regions[0].params[0])
 
 
-def move_into(body: Region, alloc: Op, target: Value, trip: Value) -> None:
-    """Memory made in each trip becomes the part of a larger one that starts at ``trip * size``."""
+def move_into(body: Region, alloc: Op, target: Value, trip: Value) -> tuple[Op, list[Op]]:
+    """Memory made in each trip becomes the part of a larger one from ``trip * size`` on; gives what computes that, and the new indices."""
     uses = parts_of(alloc.result, Structure(body))
     assert uses is not None
     start = Op("multiply", [trip, alloc.args[0]], [I8], (), {}, alloc.line)
     insert(body, alloc, [start], remove=True)
+    indices = []
     for op, position in uses:
         shifted = Op("add", [op.args[position], start.result], [I8], (), {}, op.line)
         insert(body, op, [shifted])
         op.args[position - 1 : position + 1] = [target, shifted.result]
+        indices.append(shifted)
+    return start, indices

@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sciad.ir import PURE, Op, Region, Value, substitute, walk
-from sciad.passes.polynomial import Facts, Polynomial, clipped, combine, times
-from sciad.passes.structure import Structure, reads, writes
-from sciad.types import I8, is_buffer
+from sciad.passes.polynomial import Facts, Polynomial, combine
+from sciad.passes.structure import Structure, writes
+from sciad.passes.trips import Trips, replaced
+from sciad.types import is_buffer
 
 __all__ = ["fuse"]
 
@@ -30,6 +31,7 @@ class _Fuse:
     def __init__(self, body: Region, nonnegative: set[Value]) -> None:
         self.body, self.nonnegative, self.done = body, nonnegative, False
         self.structure = Structure(body)
+        self.trips = Trips(self.structure, nonnegative)
 
     def region(self, region: Region) -> None:
         """Handle the loops of a region, then what is inside."""
@@ -68,80 +70,29 @@ class _Fuse:
         inside = [*walk(first.regions[0]), *walk(second.regions[0])]
         if any(op.name in _APART for op in inside) or set(first.results) & _used(second):
             return False
-        pairs = self._conflicts(first, second)
+        pairs = self.trips.conflicts(first.regions[0].ops, second.regions[0].ops)
         if pairs is None or not any(self._hands_over(a, b, first, second) for a, b in pairs):
             return False
-        return all(self._differ(a, b, first, second) for a, b in pairs)
-
-    def _conflicts(self, first: Op, second: Op) -> list[tuple[Op, Op]] | None:
-        """Pairs of accesses to the same memory, one of them a write; None where some are not single elements."""
-        found = []
-        touching: dict[Value, list[Op]] = {}
-        for op in walk(first.regions[0]):
-            for buffer in {self.structure.memory(x) for x in (*reads(op), *writes(op))}:
-                touching.setdefault(buffer, []).append(op)
-        for op in walk(second.regions[0]):
-            for buffer in {self.structure.memory(x) for x in (*reads(op), *writes(op))}:
-                for other in touching.get(buffer, []):
-                    if not writes(op) and not writes(other):
-                        continue
-                    if not {op.name, other.name} <= {"load", "store"} or op.args[0] is not other.args[0]:
-                        return None
-                    found.append((other, op))
-        return found
+        return all(self.trips.never_meets(a, b, first, second) for a, b in pairs)
 
     def _hands_over(self, store: Op, load: Op, first: Op, second: Op) -> bool:
         """Whether a load reads what a store of the same trip has written, both directly in the loops, or in loops of the same depth."""
-        here, there = (self._loops(op, loop) for op, loop in ((store, first), (load, second)))
+        here, there = (self.trips.loops(op, loop) for op, loop in ((store, first), (load, second)))
         if store.name != "store" or load.name != "load" or len(here) != len(there):
             return False
         facts = Facts()
         if not all(_same_trips(a, b) for a, b in zip(here, there)):
             return False
-        same = {b.regions[0].params[0]: {(a.regions[0].params[0],): 1} for a, b in zip(here, there)}
-        return not combine(_with(facts.form(load.args[1]), same), facts.form(store.args[1]), -1)
-
-    def _loops(self, op: Op, outer: Op) -> list[Op]:
-        """The loops around an operation, from `outer` inwards."""
-        found = self.structure.loops(self.structure.region_of[op])
-        return found[: found.index(outer) + 1][::-1]
-
-    def _differ(self, early: Op, late: Op, first: Op, second: Op) -> bool:
-        """Whether an access of the first loop never meets one that the second makes in a trip before."""
-        here, there = self._loops(early, first), self._loops(late, second)
-        if any(loop.name != "for" for loop in (*here, *there)):
-            return False
-        facts, inside = Facts(self.nonnegative), [first, second]
-        for loop in (*self.structure.loops(self.structure.region_of[first])[::-1], *here, *there):
-            if loop.name == "for":
-                facts.enter(loop)
-        forms = [facts.form(early.args[1]), facts.form(late.args[1])]
-        numbers = {loop.regions[0].params[0] for loop in (*here, *there)}
-        counts = [facts.form(clipped(loop.args[0])) for loop in (*here, *there)]
-        if not all(self._settled(p, inside, numbers) for p in (*forms, *counts)):
-            return False
-        ahead = Value(I8, None, "ahead")
-        k, later = second.regions[0].params[0], first.regions[0].params[0]
-        facts.at_least[ahead] = 0
-        facts.trips[ahead] = combine(combine(counts[0], {(): 1}, -1), {(k,): 1}, -1)
-        new: dict[Value, Polynomial] = {later: {(k,): 1, (ahead,): 1, (): 1}}
-        for loop in here[1:]:  # triangles: bounds that move with the trip
-            facts.trips[loop.regions[0].params[0]] = _with(facts.trips[loop.regions[0].params[0]], new)
-        return facts.nonzero(combine(_with(forms[0], new), forms[1], -1))
-
-    def _settled(self, p: Polynomial, loops: list[Op], numbers: set[Value]) -> bool:
-        """Whether a polynomial is made of the loops' trip numbers and of values from outside them."""
-        s = self.structure
-        atoms = {v for monomial in p for v in monomial if v not in numbers}
-        return not any(v in s.home and s.is_inside(s.home[v], loop.regions[0]) for v in atoms for loop in loops)
+        same: dict[Value, Polynomial] = {b.regions[0].params[0]: {(a.regions[0].params[0],): 1} for a, b in zip(here, there)}
+        return not combine(replaced(facts.form(load.args[1]), same), facts.form(store.args[1]), -1)
 
     def _join(self, region: Region, position: int, follower: int) -> int:
         """One loop in the place of two; gives where it stands."""
         first, second = region.ops[position], region.ops[follower]
         between = region.ops[position + 1 : follower]
         one, two = first.regions[0], second.regions[0]
-        pairs = self._conflicts(first, second) or []
-        apart = all(self._differ(b, a, second, first) for a, b in pairs)  # no trip of one meets any other trip
+        pairs = self.trips.conflicts(first.regions[0].ops, second.regions[0].ops) or []
+        apart = all(self.trips.never_meets(b, a, second, first) for a, b in pairs)  # no trip of one meets any other trip
         substitute(two, {two.params[0]: one.params[0]})
         one.params += two.params[1:]
         one.ops += two.ops
@@ -154,6 +105,7 @@ class _Fuse:
         first.attributes = {**first.attributes, "parallel": parallel}
         region.ops[position : follower + 1] = [*between, first]
         self.structure = Structure(self.body)
+        self.trips = Trips(self.structure, self.nonnegative)
         self.done = True
         return position + len(between)
 
@@ -184,15 +136,3 @@ def _used(loop: Op) -> set[Value]:
 def _same_trips(a: Op, b: Op) -> bool:
     n, m = a.args[0], b.args[0]
     return n is m or (n.constant is not None and n.constant == m.constant)
-
-
-def _with(p: Polynomial, new: dict[Value, Polynomial]) -> Polynomial:
-    """The polynomial with trip numbers replaced."""
-    out: Polynomial = {}
-    for monomial, c in p.items():
-        term: Polynomial = {(): c}
-        for v in monomial:
-            term = times(term, new.get(v, {(v,): 1}))
-        out = combine(out, term)
-    return out
-

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from sciad.ir import Region, Value
 from sciad.passes.batches import batch_products
+from sciad.passes.distribute import distribute
 from sciad.passes.fuse import fuse
 from sciad.passes.hoist import hoist
 from sciad.passes.induction import close_counters
@@ -18,7 +19,7 @@ from sciad.passes.tidy import tidy
 from sciad.passes.updates import raise_updates
 from sciad.verify import verified
 
-__all__ = ["optimise", "improve_loops"]
+__all__ = ["optimise", "improve_loops", "with_products"]
 
 _ROUNDS = 3  # a counter of an outer loop is closed once that of the inner loop is, and its clippings are decided
 
@@ -36,10 +37,22 @@ def optimise(body: Region, lengths: Iterable[Value] = ()) -> Region:
             body = tidy(verified(body, "peel"))
     body = tidy(verified(simplify(body, unroll=True), "unroll"))
     body = in_registers(body, lengths)
-    body = verified(body, "updates") if (updates := raise_updates(body)) else body
-    body = verified(body, "products") if (products := raise_products(body, lengths)) else body
-    body = verified(body, "batches") if (batches := batch_products(body, lengths)) else body
-    return improve_loops(tidy(body) if updates or products or batches else body, lengths)
+    if raise_updates(body):
+        body = tidy(verified(body, "updates"))
+    return improve_loops(with_products(body, lengths), lengths)
+
+
+def with_products(body: Region, lengths: Iterable[Value] = (), *, at_any_size: bool = False) -> Region:
+    """The function with matrix products in the place of loops that compute them; `at_any_size`: what they need is kept in any case."""
+    while True:
+        products = raise_products(body, lengths, at_any_size=at_any_size)
+        body = verified(body, "products")
+        batches = batch_products(body, lengths, at_any_size=at_any_size)
+        if products or batches:
+            body = tidy(verified(body, "batches"))
+        if not at_any_size or not distribute(body, lengths):
+            return body
+        body = tidy(verified(body, "distribute"))
 
 
 def improve_loops(body: Region, lengths: Iterable[Value] = ()) -> Region:

@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from sciad.fold import fold
 from sciad.ir import PURE, Builder, Op, Region, Value, substitute, walk
 from sciad.passes.affine import computed, outside, slopes, touched
+from sciad.passes.bounded import in_proportion
 from sciad.passes.polynomial import Facts, Polynomial
 from sciad.passes.structure import Structure
 from sciad.types import F8, I8
 
-__all__ = ["raise_products", "large_enough", "insert", "trip_count"]
+__all__ = ["raise_products", "sum_of_products", "product_at", "large_enough", "insert", "trip_count"]
 
 _MIDDLING, _LONG, LEAST_WORK, LEAST_EXTENT = 32, 256, 4096, 4
 
@@ -46,10 +47,13 @@ class _Plan:
     column: Op | None = None
 
 
-def raise_products(body: Region, nonnegative: Iterable[Value] = ()) -> bool:
-    """Raise sums of products, in place; whether anything was raised.  `nonnegative` are parameters that are never negative."""
+def raise_products(body: Region, nonnegative: Iterable[Value] = (), *, at_any_size: bool = False) -> bool:
+    """Raise sums of products, in place; whether anything was raised.
+
+    `nonnegative` are parameters that are never negative; `at_any_size`: even where that needs memory (see `bounded`).
+    """
     done = False
-    while (plan := _first(body)) is not None:
+    while (plan := _first(body, at_any_size)) is not None:
         _apply(body, plan, set(nonnegative))
         done = True
     return done
@@ -65,24 +69,30 @@ def large_enough(extents: Iterable[Value], *, vectors: bool = False) -> bool:
     return work >= LEAST_WORK
 
 
-def _first(body: Region) -> _Plan | None:
+def _first(body: Region, at_any_size: bool) -> _Plan | None:
     """The first sum that can be raised."""
     structure = Structure(body)
     for op in walk(body):
-        found = _sum(op) if op.name == "for" else None
+        found = sum_of_products(op) if op.name == "for" else None
         plan = _plan(found, structure) if found is not None else None
-        if plan is not None:
+        if plan is not None and (at_any_size or plan.column is None or _in_proportion(plan, structure)):
             return plan
     return None
 
 
-def _sum(loop: Op) -> _Sum | None:
+def _in_proportion(plan: _Plan, structure: Structure) -> bool:
+    inner = plan.row if plan.loops[-1] is plan.column else plan.column
+    assert inner is not None
+    return in_proportion(plan.loops[-1], (inner.args[0], plan.sum.loop.args[0]), structure)
+
+
+def sum_of_products(loop: Op) -> _Sum | None:
     """The sum of products that a loop is."""
     inner = loop.regions[0]
     if len(loop.results) != 1 or loop.results[0].type != F8 or not all(PURE(op) or op.name == "load" for op in inner.ops):
         return None
     total, following = inner.params[1], inner.results[0].op
-    if following not in inner.ops or following.name not in ("add", "fast_add", "subtract"):  # type: ignore[union-attr]
+    if following not in inner.ops or following.name not in ("add", "fast_add", "subtract"):
         return None
     assert following is not None
     if following.args.count(total) != 1 or sum(op.args.count(total) for op in inner.ops) != 1:
@@ -101,7 +111,7 @@ def _plan(found: _Sum, structure: Structure) -> _Plan | None:
     region = structure.region_of[found.loop]
     while (loop := structure.owner[region]) is not None and loop.name == "for":
         loops.append(loop)
-        plan = _at(found, loops, structure, facts)
+        plan = product_at(found, loops, structure, facts)
         if plan is None:
             break
         best = plan
@@ -111,7 +121,7 @@ def _plan(found: _Sum, structure: Structure) -> _Plan | None:
     return best if best is not None and _worth(best) else None
 
 
-def _at(found: _Sum, loops: list[Op], structure: Structure, facts: Facts) -> _Plan | None:
+def product_at(found: _Sum, loops: list[Op], structure: Structure, facts: Facts) -> _Plan | None:
     """The product before the last of the loops; None where it cannot be there."""
     outer = loops[-1]
     memory = {structure.memory(load.args[0]) for load in found.loads}

@@ -103,7 +103,7 @@ class Layout:
             gets: list[Op] = []
             where = linear(gets, nest, [self.trip[o.regions[0]] for o in nest])
             place = emit(gets, "add", [where, const(gets, start + j * trips)])
-            load.args = [self.tape, place]  # type: ignore[list-item]
+            load.args = [self.tape, place]
             if v.type != F8:  # the load's result keeps its type and its users; the float comes from another load
                 raw = Op("load", load.args, [F8])
                 gets.append(raw)

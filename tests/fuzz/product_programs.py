@@ -19,7 +19,8 @@ class ProductWriter(Writer):
     def statement(self) -> None:
         if self.budget > 0 and self.depth < 4 and self.chance(0.5):
             self.budget -= 2
-            getattr(self, "_product_" + self.rng.choice(["vector", "vector", "matrix", "update", "update", "layers", "handed"]))()
+            kinds = ["vector", "vector", "matrix", "update", "update", "layers", "network", "network", "handed"]
+            getattr(self, "_product_" + self.rng.choice(kinds))()
         else:
             super().statement()
 
@@ -128,6 +129,31 @@ class ProductWriter(Writer):
             if self.chance(0.1):
                 self.put(f"{self.rng.choice([w, x])}[{i}, 1] = {h}[0]")
             self.put(f"{y}[{i}] = {self.rng.choice([f'{h} @ {v}', f'np.sin({v}.T @ {h})', f'{h}[1] * {v}[{i}]'])}")
+        self._folded(y)
+
+    def _product_network(self) -> None:
+        """Two layers in plain loops; the array between them is shared by all samples, and not always written anew."""
+        x, w, v = self.named((3, 5)), self.named((3, 5)), self.named((3, 5))
+        h, y, total = self.fresh("u"), self.fresh("u"), self.fresh("s")
+        i, j, k, s = (self.fresh("i") for _ in range(4))
+        self.put(f"{h}, {y}, {total} = np.zeros(3), np.zeros((3, 5)), {self.real(0)}")
+        with self.block(f"for {i} in {self.trips(3)}:"):
+            if self.chance(0.3):
+                self.put(f"{total} += {self.rng.choice([f'{h}[1]', f'{x}[{i}, 0]', f'{y}[{i}, 2]', f'{y}[{i} - 1, 2]'])}")
+            with self.block(f"for {j} in range({self.rng.choice(['3', '3', '3', 'len(' + h + ')', h + '.size', '2'])}):"):
+                self.put(f"{s} = {self.rng.choice(['0.1', self.real(0), f'{h}[{j}]', total])}")
+                self._sum(s, k, 5, j, self.element(w, (3, 5), j, k), self.element(x, (3, 5), i, k))
+                self.put(f"{h}[{self.at(j, 3)}] = math.tanh({s})")
+            if self.chance(0.2):
+                self.put(f"{self.rng.choice([h, f'{x}[1]', f'{y}[{i}]'])}[0] = {self.real(1)}")
+            with self.block(f"for {j} in range(5):"):
+                self.put(f"{s} = {self.rng.choice(['0.2', self.real(0), total])}")
+                self._sum(s, k, 3, j, self.element(v, (3, 5), k, j), f"{h}[{self.at(k, 3)}]")
+                self.put(f"{y}[{self.at(i, 3)}, {j}] = math.sin({s})")
+                if self.chance(0.3):
+                    self.put(f"{total} = 0.5 * {total} + math.sin({s})")
+        self.scope.arrays[h] = (3,)
+        self.scope.floats.append(total)
         self._folded(y)
 
     def _product_handed(self) -> None:
