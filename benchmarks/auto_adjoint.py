@@ -2,8 +2,8 @@
 
 Every adjoint computes the gradient of the same loss at the same tolerances, by the same method of the solve, in turns in one process of
 each problem; the medians are compared.  An adjoint counts as the best only where its gradient lies within ten times the distance of that of
-"auto" from a gradient by forward sensitivities at a hundredth of the tolerances (the Brusselators: by Gauss).  Adjoints that raise, or whose
-one gradient takes more than five seconds, are left out.  Ends with an error where a ratio exceeds 1.5.
+"auto" from a gradient by forward sensitivities at a hundredth of the tolerances (the Brusselators: by Gauss).  Adjoints that raise, or
+whose one gradient takes more than five seconds, are left out.  Ends with an error where a ratio exceeds 1.5.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ import harness
 import numpy as np
 from harness import Report, Worker
 
-from sciad.solvers.methods import METHODS
+from sciad.solvers import METHODS
 
 OURS, SCIPY, CASADI = "workers/solvers_sciad.py", "workers/solvers_scipy.py", "peers/solvers_casadi.py"
 FIRST = "workers/first_solve_sciad.py"

@@ -29,7 +29,7 @@ SURFACE = 2
 ROOF = 9  # sciad/__init__.py, which may import all and which nobody inside imports
 
 #: What benchmarks and examples may import of sciad, besides names of the package itself.
-PUBLIC_MODULES = {"sciad", "sciad.solvers", "sciad.adjoints", "sciad.nn", "sciad.optim", "sciad.linalg"}
+PUBLIC_MODULES = {"sciad", "sciad.tree", "sciad.solvers", "sciad.adjoints", "sciad.nn", "sciad.optim", "sciad.linalg"}
 
 
 def module_name(path: Path) -> str:

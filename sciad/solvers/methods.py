@@ -11,15 +11,16 @@ from sciad.solvers.radau import RADAU
 from sciad.solvers.rosenbrock import ROSENBROCK
 from sciad.solvers.sdirk import SDIRK
 
-__all__ = ["METHODS", "find_method"]
+__all__ = ["METHODS", "METHODS_BY_NAME", "find_method"]
 
 #: Methods by the names of the literature.
 METHODS: dict[str, Any] = {**EXPLICIT, **ROSENBROCK, **SDIRK, **RADAU, **MULTISTEP}
 ALIASES = {
     "RK23": "BS3", "RK45": "Dopri5", "DP5": "Dopri5", "DP8": "DOP853", "Radau": "RadauIIA5", "BDF": "NDF", "FBDF": "NDF", "QNDF": "NDF",
 }  # fmt: skip
-BY_LOWER_NAME = {name.lower(): METHODS[ALIASES.get(name, name)] for name in (*METHODS, *ALIASES)}
-BY_LOWER_NAME |= {"auto": AUTO, "lsoda": AUTO}  # LSODA switches as well
+#: All names, SciPy's included: LSODA switches, as "auto" does.
+METHODS_BY_NAME: dict[str, Any] = {**METHODS, **{name: METHODS[real] for name, real in ALIASES.items()}, "LSODA": AUTO}
+BY_LOWER_NAME = {name.lower(): method for name, method in METHODS_BY_NAME.items()} | {"auto": AUTO}
 
 
 def find_method(method: str | ERK | Any) -> Any:
@@ -28,7 +29,8 @@ def find_method(method: str | ERK | Any) -> Any:
         method = method.__name__
     if not isinstance(method, str):
         if not hasattr(method, "step") and not isinstance(method, Auto):
-            raise ValueError(f"`method` must be a name or an object of sciad.solvers, not {method!r}; names are {', '.join(METHODS)}, 'auto'")
+            names = ", ".join([*METHODS, "auto"])
+            raise ValueError(f"`method` must be a name or an object of sciad.solvers, not {method!r}; names are {names}")
         return method
     found = BY_LOWER_NAME.get(method.lower())
     if found is None:

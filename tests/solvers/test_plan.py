@@ -270,3 +270,22 @@ def test_threads(routes):
         thread.join()
     assert all(len(values) == 1 for values in found.values())
     assert len(found) == 4
+
+
+def test_methods_are_objects_of_the_module(routes):
+    """As API and SciPy's users have it: a name, an object, a class of SciPy's."""
+    from scipy.integrate import RK45
+
+    from sciad import solvers
+
+    routes(True)
+    ends = {
+        sciad.solve_ivp(decay, (0.0, 1.0), np.array([1.0]), method, args=(1.0,)).ys[-1, 0]
+        for method in ("Dopri5", "rk45", solvers.Dopri5, solvers.RK45, RK45)
+    }
+    assert len(ends) == 1
+    assert solvers.METHODS["NDF"] is solvers.BDF is solvers.FBDF
+    with pytest.raises(AttributeError, match="Tsit5"):
+        _ = solvers.Tsit6
+    with pytest.raises(ValueError, match="sciad.solvers"):
+        sciad.solve_ivp(decay, (0.0, 1.0), np.array([1.0]), 5, args=(1.0,))
