@@ -28,7 +28,8 @@ def find_method(method: str | ERK | Any) -> Any:
         method = method.__name__
     if not isinstance(method, str):
         if not hasattr(method, "step") and not isinstance(method, Auto):
-            raise ValueError(f"`method` must be a name or an object of sciad.solvers, not {method!r}; names are {', '.join(METHODS)}, 'auto'")
+            names = ", ".join([*METHODS, "auto"])
+            raise ValueError(f"`method` must be a name or an object of sciad.solvers, not {method!r}; names are {names}")
         return method
     found = BY_LOWER_NAME.get(method.lower())
     if found is None:
