@@ -88,11 +88,11 @@ def main(path, name, how):
         print(time.process_time() - begin)
         return
     import sciad
-    from sciad import tree
 
     compiled = sciad.jit(kernel)
     if how == "source":
-        program = compiled.program(*tree.flatten(tuple(args)))
+        sciad.value_and_grad(compiled, argnums=wrt)(*args)
+        program = next(iter(compiled.fast.plans.values())).program
         print(by_hand(program.source("reverse", wrt)) + "\0" + " ".join(signature(program, wrt)), end="")
         return
     begin = time.process_time()
