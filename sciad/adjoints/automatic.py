@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sciad.adjoints.amplification import amplifies
 from sciad.adjoints.bounded import available_memory
 from sciad.adjoints.discrete import Discrete, Residuals
 from sciad.adjoints.forward import Forward, Sensitivities
@@ -24,6 +25,7 @@ from sciad.solvers.rosenbrock import Rosenbrock
 
 __all__ = ["Automatic"]
 
+SMALL, MOST = 10, 100.0  # unknowns from which explicit steps are examined, and the growth of a stiff mode over steps in a row
 FEW = 50  # states and parameters up to which forward sensitivities cost no more than a reverse solve
 NO_SECOND = "a right-hand side without the second derivatives that transposed Rosenbrock steps need"
 
@@ -33,7 +35,8 @@ class Automatic:
     """Chooses by the method of the solve, and for method "auto" by what it met: see `which`, and `adjoint_report` of results.
 
     1. Steps whose transpose is known, of all methods here: `Discrete`, which needs no reverse solve and is exact for what was computed,
-       whatever the number of states and parameters.
+       whatever the number of states and parameters.  Not so where explicit steps let stiff modes grow that the flow damps (see
+       `amplifies`): method "auto" then takes its stiff method alone, explicit ones of 10 unknowns and more `Gauss`.
     2. Rosenbrock steps where f has no second derivatives to offer (it runs in Python), and implicit methods from elsewhere: `Gauss`, piece
        by piece with a reverse solve of the same kind.
     3. As 2, with a mass matrix: `Forward` for up to `FEW` states and parameters, else `Gauss`.
@@ -57,6 +60,8 @@ class Automatic:
             return chosen.forward(rhs, t_span, y0, p, t_eval, options)
         if not stiff.implicit or has_transpose(stiff):
             solved = self._bounded().forward(rhs, t_span, y0, p, t_eval, options)
+            if isinstance(solved[1], Residuals) and not self.trusts(rhs, [solved[1]], p, False):
+                return self.gauss.forward(rhs, t_span, y0, p, t_eval, options)
             if isinstance(solved[1], Residuals) or all(_transposable(rhs, piece.method) for piece in solved[1].pieces):
                 return solved
             return self.gauss.forward(rhs, t_span, y0, p, t_eval, options)
@@ -71,6 +76,12 @@ class Automatic:
     def planned(self, rhs: Rhs, method: Any) -> str | None:
         """As `Discrete.planned`, where that is what is chosen."""
         return self.discrete.planned(rhs, method) if self.memory is None and _transposable(rhs, method) else None
+
+    def trusts(self, rhs: Rhs, pieces: Sequence[Any], p, switching: bool) -> bool:
+        """As `Discrete.trusts`; of explicit methods that were asked for, too, unless the system is small."""
+        if switching or rhs.n < SMALL:
+            return self.discrete.trusts(rhs, pieces, p, switching)
+        return not amplifies(rhs, pieces, p, MOST)
 
     def residuals(self, *given: Any) -> Residuals | PiecewiseResiduals:
         """As `Discrete.residuals`."""
@@ -97,6 +108,8 @@ class Automatic:
         names = ", ".join(dict.fromkeys(piece.method.name for piece in residuals.pieces))
         if isinstance(residuals, PiecewiseResiduals):
             return f"discrete: the steps were those of {names}, whose transposes are known{_kept(residuals)}"
+        if all(not piece.method.implicit for piece in residuals.pieces):
+            return f"gauss: steps of {names} beyond its boundary of stability let stiff modes grow, and cotangents hold such modes"
         return f"gauss: the steps were those of {names}, and their transposes are not all known"
 
     def foresee(self, rhs: Rhs, methods: Sequence[Any], mass: bool) -> tuple[str, str]:

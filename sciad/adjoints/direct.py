@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from sciad.adjoints.amplification import steady_solve
 from sciad.adjoints.continuous import checked_bar
 from sciad.adjoints.direct_forms import compiled_field
-from sciad.adjoints.primal import forward_solve, saved_derivatives, state_derivative
+from sciad.adjoints.primal import saved_derivatives, state_derivative
 from sciad.adjoints.replay import Problem, Replay, refuse_unknown
 from sciad.adjoints.stiff import before_consistent, has_transpose
 from sciad.errors import SolveError
@@ -101,7 +102,7 @@ def take(rhs: Rhs, t_span, y0, p, t_eval, options: dict[str, Any] | None) -> Tak
     compiled_field(rhs)
     options = dict(options or {})
     method = find_method(options.pop("method", "Tsit5"))
-    solution = forward_solve(rhs, t_span, y0, p, method, t_eval, options | {"dense_output": True}, with_mass=True)
+    solution = steady_solve(rhs, t_span, y0, p, method, t_eval, options | {"dense_output": True})
     return problem_of(solution, t_span, y0, p, t_eval, options)
 
 

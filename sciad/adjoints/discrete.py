@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sciad.adjoints.amplification import amplifies
 from sciad.adjoints.bounded import bounded_forward
 from sciad.adjoints.direct import curvature
 from sciad.adjoints.primal import forward_solve
@@ -72,6 +73,10 @@ class Discrete:
         if self.checkpoints is not None or self.memory is not None or (method.implicit and not has_transpose(method)):
             return None
         return "states" if method.implicit else self.store_of(rhs, method)
+
+    def trusts(self, rhs: Rhs, pieces: tuple[Piece, ...], p, switching: bool) -> bool:
+        """Whether the steps of a planned solve, by a method that may switch, may be transposed as they are."""
+        return not switching or not amplifies(rhs, pieces, p)
 
     def residuals(self, pieces: tuple[Piece, ...], t, every_step: bool, ys, y0, p) -> Residuals | PiecewiseResiduals:
         """What `backward` needs of a solve that was planned; the arrays belong to it."""

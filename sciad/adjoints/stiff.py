@@ -8,9 +8,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from sciad.adjoints.amplification import steady_solve
 from sciad.adjoints.layout import CARRY, F_PLAIN, REV, STEP_BAR
 from sciad.adjoints.ndf_bar import NdfSweep
-from sciad.adjoints.primal import forward_solve, saved_derivatives, state_derivative
+from sciad.adjoints.primal import saved_derivatives, state_derivative
 from sciad.adjoints.radau_bar import radau_bar
 from sciad.adjoints.rosenbrock_bar import rosenbrock_bar
 from sciad.adjoints.sdirk_bar import sdirk_bar
@@ -55,7 +56,7 @@ class PiecewiseResiduals:
 
 def solve_pieces(rhs: Rhs, t_span, y0, p, method: Any, t_eval, options: dict[str, Any]) -> tuple[RawSolution, PiecewiseResiduals]:
     """Solve with the states of all steps kept; SolveError if the solve fails or a method in it has no transposed step."""
-    solution = forward_solve(rhs, t_span, y0, p, method, t_eval, options | {"store": "states"}, with_mass=True)
+    solution = steady_solve(rhs, t_span, y0, p, method, t_eval, options | {"store": "states"})
     y0, p, mass = np.array(y0, np.float64), np.array(p, np.float64), options.get("mass")
     for piece in solution.pieces:
         if piece.method.implicit and not has_transpose(piece.method, mass is not None):

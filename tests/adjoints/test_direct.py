@@ -45,7 +45,7 @@ def test_agrees_with_the_discrete_adjoint(rhs, method, rng):
     for adjoint in (Direct(), Discrete()):
         solution, kept = adjoint.forward(rhs, (0.0, 1.0), Y0, P, TIMES, options)
         found.append((solution.ys, *adjoint.backward(rhs, kept, weights)))
-    np.testing.assert_array_equal(found[0][0], found[1][0])
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-11)  # steps of many stages contain f where no tapes are kept
     for one, other in zip(found[0][1:5], found[1][1:5]):
         np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-11)
     np.testing.assert_allclose(found[0][5], found[1][5], atol=1e-4)  # slopes of dense output: stages of a solve end at its tolerance
