@@ -36,15 +36,16 @@ class Workspace:
         self.slots, self.ints = np.zeros(s.N_SLOTS, np.int64), np.zeros(SCALARS, np.int64)
         self.pivots = np.zeros(n if matrices else 0, np.int64)
         total = np.zeros(sum(-(-size // 8) * 8 for size in names.values()) + 8)
-        begin = -(total.ctypes.data // 8) % 8  # cache lines
+        address = total.ctypes.data
+        begin = -(address // 8) % 8  # cache lines
         for name, size in names.items():
-            view = total[begin : begin + size]
-            setattr(self, name, view)
-            begin += -(-size // 8) * 8
+            setattr(self, name, total[begin : begin + size])
             slot = getattr(s, name.upper(), None)
             if slot is not None and name != "affine":  # an address of 0 there means that f is evaluated
-                self.slots[slot] = view.ctypes.data
-        self.slots[s.POINT] = (self.point if point else self.x).ctypes.data
+                self.slots[slot] = address + 8 * begin
+            begin += -(-size // 8) * 8
+        if not point:
+            self.slots[s.POINT] = self.slots[s.X]
         self.slots[[s.PIVOTS, s.INTS]] = self.pivots.ctypes.data, self.ints.ctypes.data
         self.slots[[s.F, s.N, s.ROWS, s.FIXED, s.MEMORY]] = rhs.f, n, rows, fixed, memory
         if matrices and n > SMALL:
