@@ -134,6 +134,8 @@ class Field(Forms):
         out_shape: tuple[int, ...] | None = None,
     ) -> None:  # fmt: skip
         self.function = python_function(fun)
+        if not hasattr(self.function, "__code__"):
+            raise UnsupportedSyntax(f"`{self.function!r}` is no Python function", "wrap it in one: def f(t, y): ...")
         self.filename = self.function.__code__.co_filename
         self.name = getattr(self.function, "__name__", "rhs").strip("<>") or "rhs"
         self.y_shape, self.inplace, self.time = tuple(y_shape), inplace, time

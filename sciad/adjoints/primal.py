@@ -34,14 +34,15 @@ def forward_solve(rhs: Rhs, t_span, y0, p, method: Any, t_eval, options: dict[st
     """
     if options.get("mass") is not None and not with_mass:
         refuse_mass(options)
-    for name in ("stops", "jumps"):
-        if options.get(name) is not None:
-            raise ValueError(f"{name} cannot be differentiated by this adjoint; leave them out")
+    if options.get("jumps") is not None:
+        raise ValueError("jumps cannot be differentiated by this adjoint; leave them out")
     solution = integrate(rhs, t_span, y0, p, method, t_eval, **options)
     if solution.status == Status.INTERRUPTED:
         raise KeyboardInterrupt
     if not solution.success:
         raise SolveFailed(solution)
+    if options.get("stops") is not None and any(getattr(piece.method, "multistep", False) for piece in solution.pieces):
+        raise SolveError("NDF begins anew at tstops, which its derivatives do not know; use Rodas5P or KenCarp4, or leave tstops out")
     return solution
 
 

@@ -114,7 +114,7 @@ class Watch:
         old, new = values[:, :-1], values[:, 1:]
         if not self._begun:
             self._begun = True
-            old[:, 0] = self._leave_zero(old[:, 0], lows, steps, table, rows[0])
+            old[:, 0] = self._leave_zero(old[:, 0], new[:, 0], lows, steps, table, rows[0])
         up, down = (old <= 0) & (new >= 0), (old >= 0) & (new <= 0)
         directions = np.array([event.direction for event in self.events])[:, None]
         active = (up & (directions > 0)) | (down & (directions < 0)) | ((up | down) & (directions == 0))
@@ -122,11 +122,18 @@ class Watch:
             if active[:, k].any() and self._step(np.flatnonzero(active[:, k]), old[:, k], new[:, k], lows[:, k], first + k, steps, table):
                 return
 
-    def _leave_zero(self, values: np.ndarray, lows: np.ndarray, steps: Steps, table: np.ndarray, row: np.ndarray) -> np.ndarray:
-        """Values at the beginning; of an event that has just fired, a little later."""
+    def _leave_zero(
+        self, values: np.ndarray, ends: np.ndarray, lows: np.ndarray, steps: Steps, table: np.ndarray, row: np.ndarray
+    ) -> np.ndarray:
+        """Values at the beginning; of an event that has just fired, and that its effect has left at zero, a little later.
+
+        `ends` are the values at the end of the first step.
+        """
         values = values.copy()
         t, h = steps.times[0], steps.sizes[0]
         for k, rate in self.fired.items():
+            if abs(values[k]) > JUST_AFTER * max(abs(rate * h), abs(ends[k])):
+                continue  # the effect has moved it away from zero: it may come back
             y = _inside(row, h, JUST_AFTER, table, self.n)
             values[k] = self.events[k].values(np.array([t + JUST_AFTER * h]), y[None])[0]
             if rate * h * values[k] >= 0.0:

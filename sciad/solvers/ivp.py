@@ -26,6 +26,8 @@ from sciad.solvers.methods import find_method
 from sciad.solvers.node import SolveNode
 from sciad.solvers.plan import Options, planned
 from sciad.solvers.result import NotTraced, OdeResult
+from sciad.solvers.setup import stops_between
+from sciad.solvers.stepsize import find_controller
 from sciad.solvers.user_jacobian import UserJacobian, with_jacobian
 from sciad.tape import array, is_traced, value_of
 
@@ -39,19 +41,22 @@ def solve_ivp(
     vectorized: bool = False, args: Any = None, *, rtol: Any = 1e-3, atol: Any = 1e-6, jac: Any = None, jac_sparsity: Any = None,
     lband: int | None = None, uband: int | None = None, mass_matrix: Any = None, linear: Any = None, first_step: float | None = None,
     max_step: float = math.inf, min_step: float = 0.0, max_steps: int = 100_000, adjoint: Any = "auto", progress: bool = False,
+    tstops: Any = None, fixed_step: float | None = None, controller: Any = None,
 ) -> OdeResult:  # fmt: skip
     """Solve y' = fun(t, y, *args) from y0 at t_span[0] to t_span[1], forwards or backwards: SciPy's, compiled and differentiable.
 
     `fun` returns dy/dt with the shape of y, or, with one more positional parameter, ``fun(dy, t, y, *args)`` writes it into `dy`.
     `y0` may have any shape.  `t_eval` (m,): sorted times to save at; None: every accepted step.  `args`: a tuple of numbers, arrays,
     and trees of them.  `rtol`, `atol`: scalars or arrays of y's shape.  `max_steps` bounds the trial steps, `min_step` ends a solve
-    whose steps fall below.  `events`: functions ``event(t, y, *args)`` whose zeros are located, with SciPy's attributes ``terminal`` and
-    ``direction``, and an effect ``event.apply(t, y, *args)`` that gives (or changes) the state from there on.  `jac`: the Jacobian
-    (n, n) or ``jac(t, y, *args)``; without it the exact one is derived.  `jac_sparsity`, `lband`, `uband` say where it is zero, `linear`
+    whose steps fall below, `tstops` are times that steps end on, `fixed_step` is the size of steps without error control, `controller`
+    the step size controller ("I", "PI", "PID", or a `Controller`; None: "PI").  `events`: functions ``event(t, y, *args)`` whose zeros
+    are located, with SciPy's attributes ``terminal`` and ``direction``, and an effect ``event.apply(t, y, *args)`` that gives (or
+    changes) the state from there on.  `jac`: the Jacobian (n, n) or ``jac(t, y, *args)``; without it the exact one is derived.
+    `jac_sparsity`, `lband`, `uband` say where it is zero, `linear`
     which linear algebra implicit methods use ("dense", "sparse", "gmres", or an object such as ``sciad.solvers.linear.Krylov(n,
     preconditioner=...)``; None: what fits the pattern that is found).
-    `mass_matrix`: a constant M (n, n) of M y' = fun(t, y), for Rosenbrock methods (Rodas5P with "auto") and RadauIIA5; where it is
-    singular, a differential-algebraic equation of index 1: M y0 is kept, and the algebraic components of y0 are made consistent first.
+    `mass_matrix`: a constant M (n, n) of M y' = fun(t, y), for implicit methods (Rodas5P with "auto"); where it is singular,
+    a differential-algebraic equation of index 1: M y0 is kept, and the algebraic components of y0 are made consistent first.
 
     Differentiable with respect to y0, every float in `args`, every float that a compiled `fun` closes over, and the times; `adjoint` is
     a name ("auto", "discrete", ...) or an object of `sciad.adjoints`; `adjoint_report` of the result says what "auto" took, and why. A
@@ -61,6 +66,7 @@ def solve_ivp(
     begin = time.perf_counter()
     args = _arguments(args)
     usual = events is None and jac is None and jac_sparsity is None and lband is None and uband is None and mass_matrix is None
+    usual = usual and tstops is None and fixed_step is None and controller is None
     if usual and linear is None and first_step is None and not dense_output and not progress:
         options = Options(method, rtol, atol, max_step, min_step, max_steps, adjoint)
         quick = planned(fun, t_span, y0, t_eval, args, options)
@@ -76,7 +82,7 @@ def solve_ivp(
             real_function(fun, is_inplace(fun, len(args))), t_span, real_state(y0), method, t_eval, dense_output,
             None if events is None else [real_event(e) for e in ((events,) if callable(events) else events)], vectorized, args,
             rtol=_doubled(rtol), atol=_doubled(atol), first_step=first_step, max_step=max_step, min_step=min_step, max_steps=max_steps,
-            adjoint=adjoint, progress=progress,
+            adjoint=adjoint, progress=progress, tstops=tstops, fixed_step=fixed_step, controller=controller,
         )  # fmt: skip
         return _complex_result(found)
     if state.dtype.kind not in "fiub":
@@ -90,6 +96,12 @@ def solve_ivp(
     }  # fmt: skip
     parents = [y0, t0, t1, t_eval, *leaves]
     solve = _Solve(compiled, chosen, state.shape, parents, options)
+    if tstops is not None:
+        options["stops"] = stops_between(value_of(tstops), *solve.span)
+    if fixed_step is not None:
+        options["fixed_step"] = fixed_step
+    if controller is not None:
+        options["controller"] = find_controller(controller)
     options["mass"] = _mass(mass_matrix, state.size)
     if options["mass"] is not None:
         options["linear"] = linear
@@ -237,7 +249,7 @@ class _Solve:
 
         def plain(y0: np.ndarray, t0: float, watch: Any) -> RawSolution:
             nonlocal budget
-            options = {**self.options, "max_steps": max(budget, 1), "first_step": self._first(t0)}
+            options = {**self._options_from(t0), "max_steps": max(budget, 1)}
             raw = integrate(self.rhs, (t0, self.span[1]), y0, self.p, self.method, None, True, watch=watch, **options)
             self._check(raw.status)
             budget -= raw.naccept + raw.nreject
@@ -247,7 +259,7 @@ class _Solve:
 
         def node(y0: Any, t0: Any, t1: float, times: Any) -> Any:
             parents = [y0, t0, t1, times, *self.parents[4:]]
-            part = _Solve(self.compiled, self.method, self.shape, parents, {**self.options, "first_step": self._first(float(value_of(t0)))})
+            part = _Solve(self.compiled, self.method, self.shape, parents, self._options_from(float(value_of(t0))))
             part.rhs, part.jacobian, part.kept = self.rhs, self.jacobian, self.kept
             if not any(map(is_traced, parents)):
                 raw = integrate(part.rhs, part.span, part.y0, part.p, part.method, part.t_eval, **part.options)
@@ -261,9 +273,10 @@ class _Solve:
         times = _stacked(run.times) if run.times else []  # an empty list where SciPy has one
         return self._result(adjoint, run.raws, times, ys, sol, run.status, run.message, run)
 
-    def _first(self, t0: float) -> float | None:
-        """The first step given by the user holds for the beginning only."""
-        return self.options["first_step"] if t0 == self.span[0] else None
+    def _options_from(self, t0: float) -> dict[str, Any]:
+        """Options of a segment: the first step given by the user holds for the beginning only, and stops before t0 are past."""
+        options = self.options if t0 == self.span[0] else {**self.options, "first_step": None}
+        return {**options, "stops": stops_between(options["stops"], t0, self.span[1])} if "stops" in options else options
 
     def _slope(self, t: float, y: np.ndarray) -> np.ndarray:
         if self.options["mass"] is not None:

@@ -33,6 +33,7 @@ from __future__ import annotations
     EVERY,  # a state is recorded after every so many steps
     DENSE,  # 1: evaluate the extra stages in every step
     MAX_STEPS,
+    MAX_STEPS_ASKED,  # the same, before what other methods took of it
     N_RESET,  # leading components that a jump replaces instead of adding to
     # arrays, bound at each entry: addresses and sizes
     TABLE,  # nested coefficients of dense output, N_STAGES + N_EXTRA rows of TERMS
@@ -119,7 +120,7 @@ from __future__ import annotations
     PRECONDITION_P,  # address of its parameters behind y, c and h
     N_PRECONDITION_P,  # and their number
     N_SLOTS,
-) = range(104)
+) = range(105)
 
 (
     T,

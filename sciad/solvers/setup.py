@@ -29,6 +29,7 @@ from sciad.solvers.layout import (
     HEAD,
     MAX_STEP,
     MAX_STEPS,
+    MAX_STEPS_ASKED,
     MIN_STEP,
     N_EXTRA,
     N_RESET,
@@ -55,7 +56,7 @@ from sciad.solvers.layout import (
 from sciad.solvers.rhs import Rhs
 from sciad.solvers.stepsize import Controller
 
-__all__ = ["find_method", "store_level", "new_slots", "new_reals", "scales"]
+__all__ = ["find_method", "store_level", "new_slots", "new_reals", "scales", "stops_between"]
 
 STORES = {"none": NOTHING, "states": STATES, "stages": STAGES, "tapes": TAPES}
 SMALLEST_RTOL = 100 * np.finfo(float).eps
@@ -79,6 +80,15 @@ def store_level(store: str | None, max_states: int | None, saves: bool, dense_ou
     return level
 
 
+def stops_between(times: Any, t0: float, t1: float) -> np.ndarray:
+    """Those of the times that lie inside the interval, in the order in which a solve from t0 to t1 meets them."""
+    times = np.unique(np.asarray(times, float))
+    if not np.all(np.isfinite(times)):
+        raise ValueError("`tstops` must be finite times")
+    inside = times[(times > min(t0, t1)) & (times < max(t0, t1))]
+    return inside if t1 >= t0 else inside[::-1]
+
+
 def new_slots(rhs: Rhs, method: Any, level: int, dense: bool, max_steps: int, n_reset: int) -> np.ndarray:
     """The integer slots of a solve that has not begun; what depends on memory is filled in by the loop."""
     slots = _slot_options(method, level, dense, max_steps, n_reset).copy()
@@ -100,7 +110,7 @@ def _slot_options(method: Any, level: int, dense: bool, max_steps: int, n_reset:
     slots = np.zeros(N_SLOTS, np.int64)
     slots[[STEP, EXTRA_STEP, N_STAGES, N_EXTRA, FSAL]] = method.step, method.step, method.n_stages, method.n_extra, method.fsal
     slots[[F_CALLS, AFTER]] = method.f_calls, method.after
-    slots[[STORE, EVERY, DENSE, MAX_STEPS, N_RESET]] = level, 1, dense, max_steps, n_reset
+    slots[[STORE, EVERY, DENSE, MAX_STEPS, MAX_STEPS_ASKED, N_RESET]] = level, 1, dense, max_steps, max_steps, n_reset
     return slots
 
 

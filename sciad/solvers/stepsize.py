@@ -31,7 +31,9 @@ from sciad.solvers.layout import (
 )  # fmt: skip
 from sciad.solvers.memory import bits, from_bits, get, get_int, put
 
-__all__ = ["Controller", "I", "PI", "PID", "log2_roughly", "exp2_roughly", "growth", "retreat", "scaled_norm", "first_step"]
+__all__ = [
+    "Controller", "I", "PI", "PID", "find_controller", "log2_roughly", "exp2_roughly", "growth", "retreat", "scaled_norm", "first_step",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +59,16 @@ class Controller:
 I = Controller()
 PI = Controller(p=0.4, i=0.6)  # as few steps as I on smooth problems, and none rejected where stability limits them
 PID = Controller(p=0.3, i=0.3, d=0.1)
+
+
+def find_controller(controller: Controller | str | None) -> Controller:
+    """The controller of a name ("I", "PI", "PID"), PI for None, or the object itself; ValueError for other names."""
+    if isinstance(controller, Controller):
+        return controller
+    found = {None: PI, "I": I, "PI": PI, "PID": PID}.get(controller)
+    if found is None:
+        raise ValueError(f"unknown step size controller {controller!r}; choose 'I', 'PI', 'PID', or a Controller")
+    return found
 
 
 def log2_roughly(x):
@@ -112,7 +124,7 @@ def first_step(slots, reals):
     t, direction, k2 = get(reals, T), get(reals, DIRECTION), k + 8 * n
     limit = min(direction * (get(reals, T_END) - t), get(reals, MAX_STEP))
     d0, d1 = scaled_norm(y, y, slots), scaled_norm(k, y, slots)
-    h0 = min(1e-6 if d0 < 1e-5 or d1 < 1e-5 else 0.01 * d0 / d1, limit)
+    h0 = min(0.01 * d0 / d1 if d0 >= 1e-5 and 1e-5 <= d1 < math.inf else 1e-6, limit)  # NaN and Inf: atol is 0 where y is
     for i in range(n):
         put(stage, i, get(y, i) + direction * h0 * get(k, i))
     code = derivative(t + direction * h0, stage, k2, slots, 1)

@@ -222,3 +222,21 @@ def test_time_of_a_touch_has_no_derivative():
 
     with pytest.raises(sciad.SolveError, match="without crossing"):
         sciad.grad(when)(0.0)
+
+
+@pytest.mark.parametrize("method", ["Tsit5", "Rodas5P"])
+def test_an_effect_that_leaves_zero_far_behind(method):
+    """y' = -y, doubled where it falls to 1/2: the event comes again, and y(3) = 2^k y0 exp(-3) with its derivative."""
+
+    def half(t, y):
+        return y[0] - 0.5
+
+    half.apply = lambda t, y: 2 * y
+
+    def end(y0):
+        return sciad.solve_ivp(lambda t, y: -y, (0, 3), y0, method, [3.0], events=half, rtol=1e-9, atol=1e-9).ys[-1, 0]
+
+    found = sciad.solve_ivp(lambda t, y: -y, (0, 3), [1.0], method, events=half, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(found.t_events[0], np.log(2) * np.arange(1, 5), rtol=1e-7)
+    assert end(np.array([1.0])) == pytest.approx(16 * np.exp(-3), rel=1e-7)
+    assert sciad.grad(end)(np.array([1.0]))[0] == pytest.approx(16 * np.exp(-3), rel=1e-6)
