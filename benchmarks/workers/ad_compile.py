@@ -19,6 +19,19 @@ def arguments(path):
     return [a.item() if a.ndim == 0 else a for a in found]
 
 
+#: What stands for sciad's kernel of matrix products.
+GEMM = """
+@numba.njit(error_model="numpy", fastmath={"contract"})
+def gemm(a, oa, ra, ca, b, ob, rb, cb, c, oc, rc, cc, m, k, n, accumulate):
+    for i in range(m):
+        for j in range(n):
+            s = c[oc + i * rc + j * cc] if accumulate else 0.0
+            for p in range(k):
+                s += a[oa + i * ra + p * ca] * b[ob + p * rb + j * cb]
+            c[oc + i * rc + j * cc] = s
+"""
+
+
 class Plain(ast.NodeTransformer):
     """Python and NumPy in place of sciad's intrinsics."""
 
@@ -61,7 +74,7 @@ def by_hand(source):
     for f in parts:
         f.decorator_list = [ast.parse("numba.njit(error_model='numpy', fastmath={'contract'})", mode="eval").body]
     text = "\n\n".join(ast.unparse(ast.fix_missing_locations(Plain().visit(f))) for f in [*parts, made])
-    return f"import math\nimport numba\nimport numpy as np\n\n{text}\n"
+    return f"import math\nimport numba\nimport numpy as np\n{GEMM if 'gemm(' in text else ''}\n{text}\n"
 
 
 def signature(program, wrt):
