@@ -79,6 +79,28 @@ def test_errors_arrive_in_their_thread():
     assert not wrong
 
 
+LEVELS = [0]
+
+
+def nested(x, p, names):
+    inner = 0.0 * len({*names})
+    if LEVELS[0] < 2:
+        LEVELS[0] += 1
+        inner = root(nested, np.ones(1), (p, names)).x[0]
+        LEVELS[0] -= 1
+    return x**3 + x - p - inner
+
+
+def test_a_function_that_solves_itself():
+    """A solve inside an evaluation of the same function has memory of its own: x0 solves x^3 + x = p + x1, x1 that of p + x2."""
+    found = root(nested, np.ones(1), (2.0, ("a",))).x[0]
+    x = 0.0
+    for _ in range(3):
+        x = root(lambda x, p: x**3 + x - p, np.ones(1), (2.0 + x,)).x[0]
+    assert found == pytest.approx(x, rel=1e-9)
+    assert LEVELS == [0]
+
+
 def layer(z, W, names):
     return np.tanh(z @ W.T + 0.1 * len({*names}))
 
