@@ -125,3 +125,7 @@ class PartDispatcher(CPUDispatcher):
             options = {key: value for key, value in self.targetoptions.items() if key != "nopython"}
             self._copy = njit(**options)(self.py_func)
         return self._copy(*args)
+
+    def inspect_llvm(self, signature: Any = None) -> Any:
+        """LLVM's text of the copy that Python calls."""
+        return self._copy.inspect_llvm(signature) if hasattr(self, "_copy") else super().inspect_llvm(signature)
