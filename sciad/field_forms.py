@@ -65,7 +65,7 @@ class Forms:
         """Module and name of ``f`` in Python, where it is a short sequence of scalar operations; else None."""
         body = simplify(self.body)
         operations = [op for op in walk(body) if op.name not in ("const", "load", "store")]
-        if self.n > SHORT_STATE or len(operations) > SHORT or any(op.regions for op in operations):
+        if not 0 < self.n <= SHORT_STATE or len(operations) > SHORT or any(op.regions for op in operations):
             return None
         self.f  # noqa: B018  compiled, so that the module is there
         return self._modules["f"], f"{self._stem}_f"

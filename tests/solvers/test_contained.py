@@ -74,8 +74,9 @@ def test_the_status_of_the_right_hand_side_ends_the_solve(fields):
     assert one.t[-1] < math.log(2.0)
 
 
-@pytest.mark.parametrize("n", [9])
-def test_long_right_hand_sides_are_called(n):
+@pytest.mark.parametrize("n", [0, 9])
+def test_long_right_hand_sides_and_empty_states_are_called(n):
     rhs = Rhs.of(Field(lambda t, y: -y, (n,), ()))
     assert rhs.inline() is None
     assert EXPLICIT["Vern7"].step_with(rhs) == EXPLICIT["Vern7"].step
+    assert integrate(rhs, (0.0, 1.0), np.ones(n), np.empty(0), "Vern7").success
