@@ -61,9 +61,9 @@ class Plan:
         self.field, self.rhs, self.code, self.options, self.adjoint = compiled.field, compiled.rhs, code, options, adjoint
         self.asked = find_method(options.method)
         switching = isinstance(self.asked, Auto)
-        self.method, self.other = choose(self.asked, self.rhs.n, options.rtol) if switching else (self.asked, None)
-        self.template = Template(self.rhs, self.method, STORES[store], options, WATCH_EXPLICIT if switching else 0)
-        self.pair: dict[Any, Template] | None = None  # of "auto", where it was seen to switch
+        method, other = choose(self.asked, self.rhs.n, options.rtol) if switching else (self.asked, None)
+        template = Template(self.rhs, method, STORES[store], options, WATCH_EXPLICIT if switching else 0)
+        self.route = _Route(method, other, template, None)  # replaced as a whole: other threads may be on it
         self.given_up = False
 
     def run(self, t0: float, t1: float, y0: np.ndarray, p: np.ndarray, t_eval: np.ndarray | None) -> Done | None:
@@ -71,17 +71,18 @@ class Plan:
         wanted = EMPTY if t_eval is None else t_eval
         ys = np.empty((len(wanted), self.rhs.n))
         given = p, wanted, ys, EMPTY, EMPTY_2D, None, None
-        if self.pair is None:
-            part = self.template.part(t0, t1)
-            code, pieces = _run(part, y0, given), None
+        route, pieces = self.route, None
+        if route.pair is None:
+            part = route.template.part(t0, t1)
+            code = _run(part, y0, given)
             if code == DONE:
-                self.template.learn(part)
+                route.template.learn(part)
                 pieces = [part.piece()]
             elif code == SWITCH:
-                self._turn_stiff()
-        if self.pair is not None:
-            pair = self.pair
-            code, _, pieces = run_switching(self.method, self.other, lambda method, watch: pair[method].part(t0, t1), y0, given, _run)
+                route = self._turn_stiff(route)
+        if route.pair is not None:
+            pair = route.pair
+            code, _, pieces = run_switching(route.method, route.other, lambda method, watch: pair[method].part(t0, t1), y0, given, _run)
         if code == RUNNING:  # a long one, which must answer to Ctrl-C
             self.given_up = True
         if code != DONE or pieces is None:
@@ -92,15 +93,37 @@ class Plan:
         count(done.counts[0])
         return done
 
-    def _turn_stiff(self) -> None:
-        """Plan for both methods, the states of whose steps are kept; give up where the linear algebra or the adjoint allow no plan."""
-        known = self.adjoint is None or self.adjoint.planned(self.rhs, self.other) is not None
-        if not known or not has_template(self.rhs, self.other):
+    def leave_explicit(self) -> None:
+        """From now on the stiff method alone, as an adjoint takes it that does not trust the explicit steps of "auto"; else give up."""
+        stiff = self.route.other
+        if stiff is None or not self._may_take(stiff):
             self.given_up = True
-            return
-        level = self.template.level if self.adjoint is None else STORES["states"]
-        watches = (self.method, WATCH_EXPLICIT), (self.other, WATCH_STIFF)
-        self.pair = {method: Template(self.rhs, method, level, self.options, watch) for method, watch in watches}
+        else:
+            self.route = _Route(stiff, None, Template(self.rhs, stiff, STORES["states"], self.options), None)
+
+    def _turn_stiff(self, route: _Route) -> _Route:
+        """From now on both methods, the states of whose steps are kept; else give up."""
+        if not self._may_take(route.other):
+            self.given_up = True
+            return route
+        level = route.template.level if self.adjoint is None else STORES["states"]
+        watches = (route.method, WATCH_EXPLICIT), (route.other, WATCH_STIFF)
+        pair = {method: Template(self.rhs, method, level, self.options, watch) for method, watch in watches}
+        self.route = route._replace(pair=pair)
+        return self.route
+
+    def _may_take(self, stiff: Any) -> bool:
+        """Whether the linear algebra and the adjoint allow plans for a stiff method."""
+        return has_template(self.rhs, stiff) and (self.adjoint is None or self.adjoint.planned(self.rhs, stiff) is not None)
+
+
+class _Route(NamedTuple):
+    """How a plan solves: by one method with its arrays or, where "auto" was seen to switch, by a pair."""
+
+    method: Any
+    other: Any
+    template: Template
+    pair: dict[Any, Template] | None
 
 
 def _run(part: Part, y0: np.ndarray, given: tuple) -> int:
@@ -179,7 +202,8 @@ def planned(fun: Callable, t_span: Any, y0: Any, t_eval: Any, args: tuple, optio
     flat = np.array(state).reshape(-1)
     done = found.run(float(t0), float(t1), flat, p, t_eval)
     if done is not None and trace is not None and not found.adjoint.trusts(found.rhs, done.pieces, p, isinstance(found.asked, Auto)):
-        found.given_up, done = True, None  # the general way takes other steps, or another adjoint
+        found.leave_explicit()  # now and from the next time on: the general way takes other steps, or another adjoint
+        done = None
     if done is None:
         return None
     ys = done.ys.reshape(len(done.ys), *field.y_shape)

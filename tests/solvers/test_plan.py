@@ -155,6 +155,28 @@ def test_second_derivatives(routes):
     np.testing.assert_allclose(sciad.grad(lambda bar: pullback(bar)[0][0])(2.0), -np.exp(-k[0]), rtol=1e-7)
 
 
+def test_explicit_steps_that_are_not_trusted(routes):
+    """Robertson's problem at a loose tolerance: the adjoint takes the stiff method alone, planned from the second time on."""
+
+    def rober(t, y, k):
+        a, b, c = k[0] * y[0], k[1] * y[1] * y[1], k[2] * y[1] * y[2]
+        return np.array([c - a, a - b - c, b])
+
+    def loss(k):
+        options = {"t_eval": np.array([1.0, 100.0]), "rtol": 1e-6, "atol": 1e-8}
+        sol = sciad.solve_ivp(rober, (0.0, 100.0), np.array([1.0, 0.0, 0.0]), "auto", args=(k,), **options)
+        return np.sum(sol.ys[:, 0])
+
+    k, found = np.array([0.04, 3e7, 1e4]), []
+    for planned, expected in ((False, []), (True, [False]), (True, [True])):
+        taken = routes(planned)
+        found.append(sciad.value_and_grad(loss)(k))
+        assert taken == expected
+    for value, gradient in found[1:]:
+        assert value == found[0][0]
+        np.testing.assert_allclose(gradient, found[0][1], rtol=1e-13)
+
+
 @pytest.mark.parametrize("method", ["auto", "Rodas5P"])
 def test_stiff_and_back(routes, method):
     """y' = -k (y - cos t): a solve that switches, plain and differentiated, against the general way and the slow manifold."""
