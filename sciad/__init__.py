@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # what follows is imported when first asked for
     from sciad.batching import vmap
     from sciad.checking import check_grads
     from sciad.compare import compare_gradients
-    from sciad.fit import fit
+    from sciad.fitting import fit
     from sciad.jacobians import hessian, jacfwd, jacobian, jacrev
     from sciad.solvers.ensemble import ensemble
     from sciad.solvers.nonlinear.fixed_point import fixed_point
@@ -39,7 +39,7 @@ _LATE = {
     "vmap": "sciad.batching",
     "check_grads": "sciad.checking",
     "compare_gradients": "sciad.compare",
-    "fit": "sciad.fit",
+    "fit": "sciad.fitting",
     **dict.fromkeys(("hessian", "jacfwd", "jacobian", "jacrev"), "sciad.jacobians"),
     **dict.fromkeys(("fixed_point", "minimize", "root", "steady_state"), "sciad.solvers.nonlinear"),
     "ensemble": "sciad.solvers.ensemble",

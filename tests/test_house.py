@@ -23,7 +23,7 @@ FLOORS = {
     **dict.fromkeys(("frontend", "passes", "rules", "codegen"), 1),
     "solvers": 3,
     "adjoints": 4,
-    **dict.fromkeys(("nn", "optim", "fit", "compare"), 5),  # conveniences: they stand on everything
+    **dict.fromkeys(("nn", "optim", "fitting", "compare"), 5),  # conveniences: they stand on everything
 }
 SURFACE = 2
 ROOF = 9  # sciad/__init__.py, which may import all and which nobody inside imports

@@ -7,7 +7,7 @@ import pytest
 
 from sciad import optim
 from sciad.errors import SciadError, SolveError
-from sciad.fit import FitError, fit
+from sciad.fitting import FitError, fit
 
 TARGET = np.array([1.0, -2.0, 3.0])
 
