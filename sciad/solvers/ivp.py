@@ -24,7 +24,8 @@ from sciad.solvers.layout import ABORTED
 from sciad.solvers.mass import checked_mass, slope
 from sciad.solvers.methods import find_method
 from sciad.solvers.node import SolveNode
-from sciad.solvers.plan import Options, planned
+from sciad.solvers.plan import Options
+from sciad.solvers.planned import planned
 from sciad.solvers.result import NotTraced, OdeResult
 from sciad.solvers.setup import stops_between
 from sciad.solvers.stepsize import find_controller

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import sciad
-from sciad.solvers import ivp, plan
+from sciad.solvers import ivp
+from sciad.solvers.planned import planned as original
 
 TIMES = np.linspace(0.0, 3.0, 13)
 Y0, RATES = np.array([1.0, 0.5]), np.array([1.5, 1.0, 1.0, 3.0])
@@ -28,7 +29,6 @@ def decay(t, y, k):
 def routes(monkeypatch):
     """Counts the solves that a plan took; ``routes(False)`` closes that way."""
     taken = []
-    original = plan.planned
 
     def counted(*given):
         found = original(*given)
