@@ -30,6 +30,7 @@ from sciad.backend_cache import QuickCache
 from sciad.backend_pipeline import GeneratedCode, GeneratedPart, HandWritten, Part, PartDispatcher
 
 __all__ = [
+    "as_int",
     "njit",
     "kernel",
     "part",
@@ -155,6 +156,16 @@ def unsigned(typingctx, i):
         return context.cast(builder, args[0], sig.args[0], types.uint64)
 
     return types.uint64(i), codegen
+
+
+@intrinsic
+def as_int(typingctx, i):
+    """An integer whose value numba's types do not know: of literal ones it compiles a called function anew for each combination."""
+
+    def codegen(context, builder, sig, args):
+        return context.cast(builder, args[0], sig.args[0], types.int64)
+
+    return types.int64(types.unliteral(i)), codegen
 
 
 def digest(*parts: object) -> str:

@@ -46,7 +46,7 @@ def _vmath() -> types.SimpleNamespace:
 
 def _plain(module) -> types.SimpleNamespace:
     """The Python functions behind a module's compiled ones, calling each other."""
-    table = {**vars(module), "fast_add": lambda a, b: a + b, "_u": lambda i: i, "empty": _Poisoned.empty}
+    table = {**vars(module), "fast_add": lambda a, b: a + b, "_u": lambda i: i, "as_int": lambda i: i, "empty": _Poisoned.empty}
     for name, thing in vars(module).items():
         function = getattr(thing, "py_func", None)
         if function is not None:
@@ -81,7 +81,7 @@ def _namespace() -> dict:
         "np": _Poisoned(), "math": _math(), "vmath": _vmath(), "kernels": plain, "linear_kernels": _plain(linear_kernels),
         "scalar_kernels": _plain(scalar_kernels), "gemm": plain.gemm, "grown": _grown,
         "njit": lambda f: f, "kernel": _kernel, "part": lambda f: f,
-        "fast_add": lambda a, b: a + b, "_u": lambda i: i,
+        "fast_add": lambda a, b: a + b, "_u": lambda i: i, "as_int": lambda i: i,
         "select": lambda c, a, b: a if c else b, "subarray": lambda a, start, n: a[start : start + n], "keep": lambda a: None,
         "stack_array": lambda n: np.full(n, np.nan), "empty": _Poisoned.empty, "zeros": np.zeros,
     }  # fmt: skip

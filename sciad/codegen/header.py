@@ -10,8 +10,8 @@ __all__ = ["RESERVED", "header"]
 _NAMES = {
     "sciad": ("kernels", "linear_kernels", "scalar_kernels", "vmath"),
     "sciad.backend": (
-        "cfunc", "empty", "fast_add", "grown", "keep", "kernel", "kernel_signature", "njit", "part", "select", "stack_array", "subarray",
-        "unsigned as _u", "view1d", "zeros",
+        "as_int", "cfunc", "empty", "fast_add", "grown", "keep", "kernel", "kernel_signature", "njit", "part", "select", "stack_array",
+        "subarray", "unsigned as _u", "view1d", "zeros",
     ),
     "sciad.kernels": ("gemm",),
 }  # fmt: skip

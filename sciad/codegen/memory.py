@@ -44,7 +44,8 @@ class Memory:
         self.put(f"{name} = {make}({strip(self.name(size))}, np.{numpy_name(dtype)})", op.line)
 
     def _gemm(self, op: Op) -> None:
-        self.put(f"gemm({', '.join(strip(self.name(a)) for a in op.args)}, {op.attributes['accumulate']})", op.line)
+        args = [strip(self.name(a)) if a.constant is None else f"as_int({a.constant})" for a in op.args]
+        self.put(f"gemm({', '.join(args)}, {op.attributes['accumulate']})", op.line)
 
     def _call(self, op: Op) -> None:
         self.put(f"linear_kernels.{op.attributes['function']}({', '.join(strip(self.name(a)) for a in op.args)})", op.line)
