@@ -47,6 +47,7 @@ def planned(fun: Callable, t_span: Any, y0: Any, t_eval: Any, args: tuple, optio
         return None
     if type(t0) not in NUMBERS or type(t1) not in NUMBERS or not (abs(t0) < math.inf and abs(t1 - t0) <= math.inf):
         return None
+    y0, t_eval = _numbers(y0), _numbers(t_eval)
     if t_eval is not None:
         if type(t_eval) is not np.ndarray or t_eval.dtype is not F8 or t_eval.ndim != 1:
             return None
@@ -80,6 +81,13 @@ def planned(fun: Callable, t_span: Any, y0: Any, t_eval: Any, args: tuple, optio
     if trace is not None:
         ys = _recorded(done, ys, trace, operands)
     return OdeResult(t=done.t, ys=ys, _rest=done.fields)
+
+
+def _numbers(x: Any) -> Any:
+    """A list of plain numbers as an array."""
+    if type(x) in (list, tuple) and x and all(type(item) in NUMBERS for item in x):
+        return np.array(x, np.float64)
+    return x
 
 
 def _bottom(operands: list) -> tuple[Any, list | None]:

@@ -89,6 +89,21 @@ def test_backwards_in_time(routes):
     np.testing.assert_array_equal(sol.ys, again.ys)
 
 
+def test_lists_of_numbers(routes):
+    """As SciPy's users write them."""
+    taken = routes(True)
+    for _ in range(2):
+        sol = sciad.solve_ivp(decay, [0, 1], [1, 2.0], "Tsit5", [0.0, 0.5, 1], args=(1.0,), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(sol.y, np.outer([1.0, 2.0], np.exp([0.0, -0.5, -1.0])), rtol=1e-7)
+    assert all(taken)
+
+    def end(a):
+        return sciad.solve_ivp(decay, (0, 1), [1.0, a], "Tsit5", [1.0], args=(1.0,), rtol=1e-9, atol=1e-12).ys[0, 1]
+
+    gradient = sciad.grad(end)(2.0)
+    assert gradient == pytest.approx(np.exp(-1.0), rel=1e-7)
+
+
 def test_numbers_of_this_call(routes):
     """Arguments changed in place, closures and globals made anew, another y0: all are read at every call."""
     taken = routes(True)
