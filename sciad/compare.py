@@ -148,8 +148,8 @@ def _differences(loss: Callable, layout: Layout, p: Any, truth: np.ndarray, adjo
     The least of several steps.
     """
     x = layout.vector(p)
-    scale = np.maximum(np.abs(x), 1e-3 * np.abs(x).max(initial=0.0))
-    scale[scale == 0.0] = 1.0
+    scale = np.abs(x)  # of each entry its own: rate constants differ by many orders of magnitude
+    scale[scale == 0.0] = 1e-3 * scale.max(initial=0.0) or 1.0
     direction = truth * scale
     size = float(np.linalg.norm(direction))
     if size == 0.0:

@@ -11,7 +11,7 @@ from sciad.frontend.linear_algebra import LINALG
 from sciad.frontend.matrices import MATRICES
 from sciad.frontend.numpy_calls import NUMPY as PLAIN
 from sciad.frontend.numpy_calls import attribute, method
-from sciad.frontend.numpy_source import AXES, SOURCES
+from sciad.frontend.numpy_source import AXES, SOURCES, integers
 from sciad.frontend.products import matmul
 from sciad.frontend.reductions import reduce
 from sciad.frontend.strict import strict
@@ -43,6 +43,14 @@ def refusing(allowed: tuple[int, ...]) -> Callable:
     return lower
 
 
+def _only_integers(ctx: Context, args: list, kwargs: dict[str, Any]) -> Static:
+    """The lowering of `integers`."""
+    dtype = getattr(args[0], "dtype", None)
+    if dtype != "int64":
+        raise ctx.error(f"np.{ctx.frame.name.strip('_')} with indices of {dtype}", "use an array of ints, such as np.flatnonzero(mask)")
+    return Static(None)
+
+
 __all__ = [
     "NUMPY",
     "as_array",
@@ -63,4 +71,5 @@ NUMPY = {
     **{function: strict(lower, f"np.{function.__name__}") for function, lower in {**PLAIN, **MATRICES, **LINALG}.items()},
     **{function: inlined(source) for function, source in SOURCES.items()},
     **{asks: refusing(allowed) for asks, allowed in AXES.items()},
+    integers: _only_integers,
 }

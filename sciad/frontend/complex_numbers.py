@@ -78,7 +78,8 @@ class _Algebra:
         do, b = self.do, self.b
         right = b.pure("greater_equal", [z.real, self.number(0.0)], B1)
         t = do("sqrt", do("multiply", self.number(0.5), do("add", self.size(z), do("absolute", z.real))))
-        other = do("divide", do("multiply", self.number(0.5), z.imag), t)
+        at_zero = b.pure("equal", [t, self.number(0.0)], B1)
+        other = do("divide", do("multiply", self.number(0.5), z.imag), b.select(at_zero, self.number(1.0), t))
         return Complex(b.select(right, t, do("absolute", other)), b.select(right, other, do("copysign", t, z.imag)))
 
     def sinh(self, z: Complex) -> Complex:
@@ -136,7 +137,9 @@ def binary(ctx: Context, name: str, x: Any, y: Any) -> Complex:
         for _ in range(int(y.constant) - 1):
             result = a.product(result, u)
         return result
-    if name == "power" and not (isinstance(y, Value) and y.constant == 0):
+    if name == "power" and isinstance(y, Value) and y.constant != 0:
+        return a.exp(a.scaled(a.log(u), v.real))
+    if name == "power" and isinstance(y, Complex):
         return a.exp(a.product(v, a.log(u)))
     raise ctx.error(f"complex `{name}`", _REMEDY)
 

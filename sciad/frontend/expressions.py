@@ -452,7 +452,7 @@ def _call(ctx: Context, node: ast.Call) -> Any:
     for position, keyword in enumerate(node.keywords, len(node.args) + 1):
         value = fixed(ctx, evaluate(ctx, keyword.value), *later[position:])
         if keyword.arg is not None:
-            kwargs[keyword.arg] = value
+            kwargs[keyword.arg if folding is None else generators.MARK + keyword.arg] = value
         elif isinstance(value, Dict_):
             kwargs.update(value.items)
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["SOURCES", "AXES", "vector", "matrix", "vector_or_matrix"]
+__all__ = ["SOURCES", "AXES", "integers", "vector", "matrix", "vector_or_matrix"]
 
 
 # -- what the functions below ask of their arguments; the frontend answers while it lowers them --------------------------------------
@@ -18,6 +18,10 @@ def matrix(x):
 
 def vector_or_matrix(x):
     """Refuse arrays with more than two axes."""
+
+
+def integers(x):
+    """Refuse all but arrays of ints."""
 
 
 #: Numbers of axes that each of these lets pass.
@@ -269,12 +273,17 @@ def interp(x, xp, fp):
 
 
 def sinc(x):
-    y = np.where(x == 0, 1.0, np.pi * x)
-    return np.where(x == 0, 1.0, np.sin(y) / y)
+    """Near zero by its series, whose derivatives are those of the function."""
+    z = np.pi * x
+    q = z * z
+    series = 1 - q / 6 * (1 - q / 20 * (1 - q / 42 * (1 - q / 72 * (1 - q / 110 * (1 - q / 156)))))
+    y = np.where(np.abs(z) < 0.3, 1.0, z)
+    return np.where(np.abs(z) < 0.3, series, np.sin(y) / y)
 
 
 def add_at(a, indices, b):
     vector(indices)
+    integers(indices)
     if not isinstance(b, np.ndarray):
         for k in range(indices.shape[0]):
             a[indices[k]] += b

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sciad.ir import Op, Value
-from sciad.passes.polynomial import Facts, Polynomial, clipped, combine, times
+from sciad.passes.polynomial import Facts, Polynomial, clipped, combine
 from sciad.passes.structure import Structure
+from sciad.passes.trips import replaced
 from sciad.types import I8
 
 __all__ = ["Later"]
@@ -56,9 +57,9 @@ class Later:
             trips = facts.form(clipped(loop.args[0]))
             if not self._settled(trips, varied):
                 return False
-            if _with(trips, new) == trips:  # else it is another number of trips than what `facts` would call by its name
+            if replaced(trips, new) == trips:  # else it is another number of trips than what `facts` would call by its name
                 facts.at_least_one_trip(loop)
-            trips = _with(trips, new)
+            trips = replaced(trips, new)
             if position == depth < common:  # k + 1 + number
                 facts.trips[number] = combine(combine(trips, {(): 1}, -1), {(k,): 1}, -1)
                 new[k] = {(number,): 1, (k,): 1, (): 1}
@@ -67,7 +68,7 @@ class Later:
                 new[k] = {(number,): 1}
         if not self._settled(facts.form(store.args[1]), varied) or not self._settled(facts.form(access.args[1]), varied):
             return False
-        difference = combine(_with(facts.form(store.args[1]), new), facts.form(access.args[1]), -1)
+        difference = combine(replaced(facts.form(store.args[1]), new), facts.form(access.args[1]), -1)
         return facts.nonzero(difference)
 
     def _settled(self, p: Polynomial, varied: list[Op]) -> bool:
@@ -80,14 +81,3 @@ class Later:
 
 def _counted_upwards(loop: Op) -> bool:
     return loop.name == "for" and not loop.attributes.get("down")
-
-
-def _with(p: Polynomial, new: dict[Value, Polynomial]) -> Polynomial:
-    """The polynomial with trip numbers replaced."""
-    out: Polynomial = {}
-    for monomial, c in p.items():
-        term: Polynomial = {(): c}
-        for v in monomial:
-            term = times(term, new.get(v, {(v,): 1}))
-        out = combine(out, term)
-    return out

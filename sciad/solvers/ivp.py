@@ -223,7 +223,7 @@ class _Solve:
                 raw = not_begun(self.span[0], self.y0, self.t_eval, str(error))
             self._check(raw.status)
             ys, sol = raw.ys.reshape(raw.ys.shape[0], *self.shape), raw.sol
-        t = self.parents[3] if is_traced(self.parents[3]) else raw.t
+        t = self.parents[3] if is_traced(self.parents[3]) else raw.t.copy() if self.kept else raw.t  # the way back reads its own times
         return self._result(adjoint, [raw], t, ys, sol, int(raw.status), _message(raw, self.field))
 
     def _explain(self, adjoint: Any, raws: list[RawSolution], naccept: int) -> Any:

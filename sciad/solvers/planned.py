@@ -77,10 +77,10 @@ def planned(fun: Callable, t_span: Any, y0: Any, t_eval: Any, args: tuple, optio
         done = None
     if done is None:
         return None
-    ys = done.ys.reshape(len(done.ys), *field.y_shape)
+    ys, t = done.ys.reshape(len(done.ys), *field.y_shape), done.t
     if trace is not None:
-        ys = _recorded(done, ys, trace, operands)
-    return OdeResult(t=done.t, ys=ys, _rest=done.fields)
+        ys, t = _recorded(done, ys, trace, operands), t.copy()  # the way back reads its own times
+    return OdeResult(t=t, ys=ys, _rest=done.fields)
 
 
 def _numbers(x: Any) -> Any:

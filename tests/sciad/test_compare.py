@@ -52,3 +52,13 @@ def test_picture(report, tmp_path):
 def test_all_failing_raises():
     with pytest.raises(sciad.SciadError, match="every adjoint failed"):
         sciad.compare_gradients(loss, P, ("magic",))
+
+
+def test_differences_of_parameters_of_all_sizes():
+    """The step of each parameter is relative to itself: rate constants lie ten orders of magnitude apart."""
+
+    def sizes(p, adjoint):
+        return loss(p * np.array([1e3, 1e-7]), adjoint)
+
+    report = sciad.compare_gradients(sizes, P / np.array([1e3, 1e-7]), ("discrete", "forward"), repeats=1)
+    assert report.differences < 1e-6

@@ -143,6 +143,20 @@ def test_changed_after_the_forward_pass(routes):
         np.testing.assert_allclose([value, y0_bar[0], k_bar[0]], [2 * np.exp(-0.5), np.exp(-0.5), -2 * np.exp(-0.5)], rtol=1e-8)
 
 
+@pytest.mark.parametrize("planned", [True, False])
+def test_times_of_the_result_are_the_callers_own(routes, planned):
+    """A loss that works on sol.t in place does not change where the way back finds the saved states."""
+    routes(planned)
+
+    def loss(k):
+        sol = sciad.solve_ivp(decay, (0.0, 1.0), np.array([1.0]), "Tsit5", np.array([0.25, 1.0]), args=(k,), rtol=1e-10, atol=1e-12)
+        sol.t *= 60.0
+        return np.sum(sol.ys)
+
+    for _ in range(2):
+        assert sciad.grad(loss)(0.5) == pytest.approx(-0.25 * np.exp(-0.125) - np.exp(-0.5), rel=1e-8)
+
+
 def test_constants_and_unused_parameters(routes):
     """Only what is traced gets a cotangent, and an unused parameter an exact zero."""
     routes(True)

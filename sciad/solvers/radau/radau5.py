@@ -12,22 +12,13 @@ from functools import cached_property
 import numpy as np
 
 from sciad.solvers.link import HEADER, load_kernels, source_of
+from sciad.solvers.mass_kernels import mass_product
 from sciad.solvers.newton import NEWTON_ENTRIES, NEWTON_HELPERS, newton_settings
 from sciad.solvers.radau.coefficients import ALPHA, BETA, ERROR_WEIGHTS, GAMMA, T_INVERSE, T_MATRIX, C, collocation_powers, dense_table
 
 __all__ = ["Radau"]
 
 STEP = """
-@njit(cache=False)
-def apply_mass(slots, x, out):
-    n, mass = get_int(slots, N), get_int(slots, MASS)
-    for i in range(n):
-        total = 0.0
-        for j in range(n):
-            total += get(mass, n * i + j) * get(x, j)
-        put(out, i, total)
-
-
 @njit(cache=False)
 def factors(h, slots):
     put_int(slots, N_LU, get_int(slots, N_LU) + 2)
@@ -105,7 +96,7 @@ def newton3(t, h, slots):
         if get_int(slots, MASS) != 0:
             m_w = b + 16 * n
             for s in range(3):
-                apply_mass(slots, w + 8 * n * s, m_w + 8 * n * s)
+                mass_product(slots, w + 8 * n * s, m_w + 8 * n * s)
         for i in range(n):
             put(fs, i, correction * (h * get(fs, i) - GAMMA * get(m_w, i)))
             u, v = get(m_w, n + i), get(m_w, 2 * n + i)
@@ -165,7 +156,7 @@ def error_norm(t, h, slots, again):
     for i in range(n):
         put(place, i, E1 * get(z, i) + E2 * get(z, n + i) + E3 * get(z, 2 * n + i))
     if get_int(slots, MASS) != 0:
-        apply_mass(slots, place, spare)
+        mass_product(slots, place, spare)
     else:
         for i in range(n):
             put(spare, i, get(place, i))
@@ -240,7 +231,7 @@ def _source() -> str:
     constants = {"GAMMA": GAMMA, "ALPHA_C": ALPHA, "BETA_C": BETA, "C1": C[0], "C2": C[1], "ENTRIES": 8 * NEWTON_ENTRIES}
     constants |= {f"E{i + 1}": e for i, e in enumerate(ERROR_WEIGHTS)}
     lines = [f"{name} = {value if isinstance(value, int) else float(value)!r}\n" for name, value in constants.items()]
-    return "".join(lines) + "\n\n" + "".join(source_of(function) for function in NEWTON_HELPERS) + source
+    return "".join(lines) + "\n\n" + "".join(source_of(function) for function in (*NEWTON_HELPERS, mass_product)) + source
 
 
 @dataclass(frozen=True, eq=False)

@@ -121,6 +121,15 @@ def comprehension_with_a_condition(x):
     return y[0]
 
 
+@rejected(1.5, 3)
+def leaving_a_loop_with_checkpoints(x, n):
+    for _ in sciad.checkpoint(range(n)):  # refused
+        x = x * x
+        if x > 9.0:
+            break
+    return x
+
+
 @rejected(1.5)
 def dict_comprehension(x):
     d = {k: x * k for k in (1, 2)}  # refused

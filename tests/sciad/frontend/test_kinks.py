@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import cmath
+
+import mpmath as mp
 import numpy as np
 import pytest
 
@@ -29,3 +32,17 @@ def test_along_an_axis():
 def test_functions_that_are_not_finite_stay_so():
     assert np.isnan(sciad.jit(lambda x: np.linalg.norm(x))(np.array([1.0, np.nan])))
     assert np.isnan(sciad.jit(lambda x: np.std(x))(np.array([1.0, np.nan])))
+
+
+@pytest.mark.parametrize("at", [0.0, 1e-9, 0.09, 0.0955, 0.4])
+def test_sinc_to_second_order(at):
+    f = sciad.jit(lambda x: np.sinc(x))
+    with mp.workdps(40):
+        exact = [float(mp.diff(lambda t: mp.sincpi(t), at, order)) for order in range(3)]
+    found = [f(at), sciad.grad(f)(at), sciad.hvp(f, (at,), (1.0,))]
+    np.testing.assert_allclose(found, exact, rtol=1e-11, atol=1e-13)
+
+
+def test_complex_zero():
+    f = sciad.jit(lambda x, y: cmath.sqrt(complex(x, y)).real + (complex(x, y) ** 0.5).imag)
+    assert f(0.0, 0.0) == 0.0
