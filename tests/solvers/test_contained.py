@@ -1,11 +1,14 @@
 """Steps that contain a short right-hand side do what steps that call it do."""
 
+import importlib.util
 import math
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import sciad
 from sciad.field import Field
 from sciad.solvers.explicit import EXPLICIT
 from sciad.solvers.integrate import integrate
@@ -80,3 +83,17 @@ def test_long_right_hand_sides_and_empty_states_are_called(n):
     assert rhs.inline() is None
     assert EXPLICIT["Vern7"].step_with(rhs) == EXPLICIT["Vern7"].step
     assert integrate(rhs, (0.0, 1.0), np.ones(n), np.empty(0), "Vern7").success
+
+
+def test_right_hand_sides_of_one_name(tmp_path):
+    """Two functions whose generated code differs only in what it calls, compiled in one process: each step contains its own."""
+    found = []
+    for k, body in enumerate(("[-p[0] * y[0], -p[1] * y[1]]", "[-p[1] * y[0], -p[0] * y[1]]")):
+        path = tmp_path / f"one_of_two_{k}.py"
+        path.write_text(f"import numpy as np\n\n\ndef decay(t, y, p):\n    return np.array({body})  # {time.time_ns()}\n")
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        solved = sciad.solve_ivp(module.decay, (0.0, 1.0), [1.0, 1.0], "Vern7", [1.0], args=(np.array([1.0, 2.0]),), rtol=1e-10, atol=1e-12)
+        found.append(solved.ys[0])
+    np.testing.assert_allclose(found, np.exp([[-1.0, -2.0], [-2.0, -1.0]]), rtol=1e-9)

@@ -76,7 +76,9 @@ class _Step:
     """
 
     def __init__(self, context, builder, tableau: Tableau, n: int, right_side: Callable, t, h, slots) -> None:
-        self.context, self.builder, self.tableau, self.n, self.right_side, self.t, self.h = context, builder, tableau, n, right_side, t, h
+        self.context, self.builder, self.tableau, self.n, self.t, self.h = context, builder, tableau, n, t, h
+        # not from numba's memory of such functions: it knows them by their code, which is the same for any two that only call a kernel
+        self.right_side = context.compile_subroutine(builder, right_side, STATUS, caching=False).fndesc
         self.slots = builder.inttoptr(slots, LONG.as_pointer())
         self.p, self.stage, self.y_new = self.slot(P), self.slot(STAGE), self.slot(Y_NEW)
         rows = self.slot(K)
@@ -111,7 +113,7 @@ class _Step:
         """k_j = f(t + c_j h, what is at `place`)."""
         builder = self.builder
         time = self.fma(DOUBLE(float(self.tableau.exact_c[j])), self.h, self.t)
-        code = self.context.compile_internal(builder, self.right_side, STATUS, [time, place, self.p, self.rows[j]])
+        code = self.context.call_internal(builder, self.right_side, STATUS, [time, place, self.p, self.rows[j]])
         following = builder.append_basic_block(f"stage{j + 1}")
         builder.cbranch(builder.icmp_signed("==", code, LONG(0)), following, self.end)
         self.codes.append((code, builder.block))
